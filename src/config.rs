@@ -1,0 +1,34 @@
+//! The configuration: one file per section, each field with its meaning, unit and default.
+//!
+//! Sources, strongest first: command-line flags, environment, file, defaults.
+
+mod cache;
+mod logging;
+mod server;
+mod storage;
+mod upstream;
+
+pub use cache::{Cache, OnDelete};
+pub use logging::{AccessLog, Logging};
+pub use server::Server;
+pub use storage::{Disk, Memory, Storage};
+pub use upstream::{Mode, Upstream};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration. Unknown keys are errors in every section.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The listener and its limits.
+    pub server: Server,
+    /// Freshness of tags, lists and absences.
+    pub cache: Cache,
+    /// Where bytes and rows live.
+    pub storage: Storage,
+    /// What is written about requests.
+    pub logging: Logging,
+    /// The registries that are mirrored, in order; the first one is the default. Never empty once loaded: without any, the
+    /// well-known public registries are mirrored.
+    pub upstream: Vec<Upstream>,
+}

@@ -1,0 +1,54 @@
+//! `[server]`
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// The listener, who it is, and what a client may take from it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on. Needs a restart.
+    pub listen: SocketAddr,
+    /// Name of the region this edge stands in; part of every access-log line.
+    pub region: String,
+    /// Request header that names the customer, for the access log only: it grants nothing.
+    pub customer_header: String,
+    /// Worker threads that serve clients; 0 is one per processor. Needs a restart.
+    pub workers: usize,
+    /// Connections held open at once, all workers together. Needs a restart.
+    pub max_connections: usize,
+    /// Longest time for a client to send a request head. Needs a restart.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// Idle keep-alive connections are closed after this. Needs a restart.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// A client that takes no byte of its answer for this long is cut off. Needs a restart.
+    #[serde(with = "humantime_serde")]
+    pub write_stall_timeout: Duration,
+    /// A client that takes fewer bytes per second than this, averaged over `write_stall_timeout`, is cut off; 0 allows any
+    /// pace. Needs a restart.
+    pub min_write_rate: ByteSize,
+    /// After a request to stop, answers under way may finish for this long.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            region: "local".to_owned(),
+            customer_header: "x-harbinger-customer".to_owned(),
+            workers: 0,
+            max_connections: 16_384,
+            head_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            write_stall_timeout: Duration::from_secs(60),
+            min_write_rate: ByteSize::b(1024),
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}

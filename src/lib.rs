@@ -1,0 +1,28 @@
+//! Harbinger: an OCI registry pull-through cache that fetches layers before they are asked for.
+//!
+//! The rooms, in the order in which a request passes through them:
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | `cli` | the subcommands: `serve`, `check`, `demo` |
+//! | [`app`] | the composition root: the only place where concrete types meet |
+//! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
+//! | [`registry`] | what a pull, a tag list or a referrers list means for a repository: the orchestrator |
+//! | `customers` | who asks |
+//! | `catalog` | durable rows: links, tags (redb) |
+//! | [`tiers`] | where bytes live: memory, disk |
+//! | `fill` | one upstream transfer per digest, followed by everyone who wants it |
+//! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
+//! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |
+//! | [`config`] | one file per section of the configuration |
+//! | [`telemetry`] | logs, metrics, and the one enum of reasons why an answer did not come from the cache |
+//!
+//! `docs/ARCHITECTURE.md` walks through a pull; `tests/architecture.rs` keeps the arrows between rooms pointing one way.
+
+pub mod app;
+pub mod config;
+pub mod oci;
+pub mod registry;
+pub mod telemetry;
+pub mod tiers;
+pub mod upstream;

@@ -1,0 +1,7 @@
+//! What is told about the work: logs, metrics, and the one enum of reasons that feeds header, log and metric.
+
+mod cache_status;
+mod metrics;
+
+pub use cache_status::{CacheStatus, MissReason, StaleReason, TierName};
+pub use metrics::Metrics;
