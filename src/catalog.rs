@@ -1,0 +1,162 @@
+//! The durable rows: which repository may read which content, and what tags name.
+//!
+//! Everything that must survive, apart from the bytes themselves, is in one redb database with one writer thread: writes
+//! that arrive while a commit is under way share the next one (group commit). Reads go through a cache of recent rows.
+
+mod keys;
+mod rows;
+mod writer;
+
+pub use keys::{Repository, TagKey};
+pub use rows::{Link, TagRow};
+
+use std::{io, path::Path, sync::Arc};
+
+use moka::sync::Cache;
+use redb::{Database, ReadableDatabase, TableDefinition, TableError};
+
+use crate::oci::Digest;
+use rows::{LinkValue, TagValue};
+use writer::{Change, Writer};
+
+const LINKS: TableDefinition<'_, &[u8], LinkValue<'static>> = TableDefinition::new("links");
+const TAGS: TableDefinition<'_, &[u8], TagValue<'static>> = TableDefinition::new("tags");
+
+/// Recent rows kept in memory, per table. About 200 bytes each.
+const CACHED_ROWS: u64 = 100_000;
+
+/// The catalog of one server.
+#[derive(Debug)]
+pub struct Catalog {
+    database: Arc<Database>,
+    writer: Writer,
+    links: Cache<(Repository, Digest), Link>,
+    tags: Cache<TagKey, TagRow>,
+}
+
+/// Why the catalog cannot be opened, read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CatalogError {
+    /// Another process has it open.
+    #[error("the catalog is in use by another process: stop it, or choose another data folder")]
+    InUse,
+    /// The database failed.
+    #[error("the catalog failed: {0}")]
+    Database(Arc<redb::Error>),
+    /// The writer thread cannot be started, or is gone.
+    #[error("the catalog's writer failed: {0}")]
+    Writer(Arc<io::Error>),
+}
+
+impl<E: Into<redb::Error>> From<E> for CatalogError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            error => Self::Database(Arc::new(error)),
+        }
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog in `file`, which is made if it is not there. After a crash this takes milliseconds, whatever the
+    /// number of rows: every commit leaves what a quick repair needs.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub fn open(file: &Path) -> Result<Self, CatalogError> {
+        let database = Arc::new(Database::create(file)?);
+        let writer = Writer::start(database.clone())?;
+        Ok(Self { database, writer, links: Cache::new(CACHED_ROWS), tags: Cache::new(CACHED_ROWS) })
+    }
+
+    /// The link of a content in a repository: without one, the content may not be read there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn link(&self, repository: &Repository, digest: &Digest) -> Result<Option<Link>, CatalogError> {
+        let key = (repository.clone(), *digest);
+        if let Some(link) = self.links.get(&key) {
+            return Ok(Some(link));
+        }
+        let link = self.read(LINKS, &repository.link_key(digest), Link::from_value)?;
+        if let Some(link) = &link {
+            self.links.insert(key, link.clone());
+        }
+        Ok(link)
+    }
+
+    /// Makes a link. It is seen at once, and durable when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; it is seen until it leaves the cache of recent rows all the same.
+    pub async fn put_link(&self, repository: &Repository, digest: &Digest, link: Link) -> Result<(), CatalogError> {
+        let change = Change::PutLink(repository.link_key(digest), link.clone());
+        self.links.insert((repository.clone(), *digest), link);
+        self.writer.commit(change).await
+    }
+
+    /// Removes a link.
+    ///
+    /// # Errors
+    /// When the removal cannot be made durable.
+    pub async fn remove_link(&self, repository: &Repository, digest: &Digest) -> Result<(), CatalogError> {
+        self.links.invalidate(&(repository.clone(), *digest));
+        let removed = self.writer.commit(Change::RemoveLink(repository.link_key(digest))).await;
+        // A reader may have brought the old row back while the commit was under way.
+        self.links.invalidate(&(repository.clone(), *digest));
+        removed
+    }
+
+    /// What a tag named when it was last looked at.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn tag(&self, key: &TagKey) -> Result<Option<TagRow>, CatalogError> {
+        if let Some(row) = self.tags.get(key) {
+            return Ok(Some(row));
+        }
+        let row = self.read(TAGS, &key.bytes(), TagRow::from_value)?;
+        if let Some(row) = &row {
+            self.tags.insert(key.clone(), row.clone());
+        }
+        Ok(row)
+    }
+
+    /// Notes what a tag names. Seen at once, durable when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn put_tag(&self, key: &TagKey, row: TagRow) -> Result<(), CatalogError> {
+        self.tags.insert(key.clone(), row.clone());
+        self.writer.commit(Change::PutTag(key.bytes(), row)).await
+    }
+
+    /// Forgets a tag.
+    ///
+    /// # Errors
+    /// When the removal cannot be made durable.
+    pub async fn remove_tag(&self, key: &TagKey) -> Result<(), CatalogError> {
+        self.tags.invalidate(key);
+        let removed = self.writer.commit(Change::RemoveTag(key.bytes())).await;
+        self.tags.invalidate(key);
+        removed
+    }
+
+    fn read<V: redb::Value + 'static, T>(
+        &self,
+        table: TableDefinition<'_, &'static [u8], V>,
+        key: &[u8],
+        parse: impl FnOnce(V::SelfType<'_>) -> Option<T>,
+    ) -> Result<Option<T>, CatalogError> {
+        let transaction = self.database.begin_read()?;
+        let table = match transaction.open_table(table) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(table.get(key)?.and_then(|row| parse(row.value())))
+    }
+}
+
+#[cfg(test)]
+mod tests;
