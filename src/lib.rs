@@ -22,6 +22,7 @@
 pub mod app;
 pub mod catalog;
 pub mod config;
+pub mod fill;
 pub mod oci;
 pub mod registry;
 pub mod telemetry;

@@ -1,0 +1,141 @@
+//! One upstream transfer per digest, followed by everyone who wants it.
+//!
+//! ```text
+//! upstream ──> transfer ──> spool file ──> (verified) ──> disk tier
+//!                 │             ▲
+//!                 └─ watermark ─┼── follower (whole)
+//!                               ├── follower (bytes=8388608-)
+//!                               └── follower (suffix)
+//! ```
+//!
+//! The first who asks starts a task that belongs to nobody; everyone, the first one too, reads the spool up to the watermark
+//! at a pace of their own. A slow reader slows nobody and one who leaves takes nothing along.
+//!
+//! The watermark stays [`HOLD_BACK`] short of the end until the digest is right, so that nobody ever gets a complete wrong
+//! content. When the spool cannot be written, each follower goes on alone with what is there: see `alone`.
+
+mod alone;
+mod error;
+mod flight;
+mod follower;
+mod transfer;
+
+pub use error::{FillError, FillErrorKind};
+pub use follower::{Follower, Opened};
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use crate::{
+    oci::{Digest, RepositoryName},
+    telemetry::Metrics,
+    tiers::Tiers,
+    upstream::Origin,
+};
+use flight::Flight;
+
+/// Bytes at the end of a blob that nobody gets before the digest is right.
+pub const HOLD_BACK: u64 = 64 << 10;
+
+/// A blob up to this size is verified before its head is sent: a failure is then a clear status, not a cut connection.
+pub const VERIFY_FIRST: u64 = 1 << 20;
+
+/// A blob up to this size is fetched to its end, or any blob once half of it is here, even when everyone has left.
+const WORTH_FINISHING: u64 = 64 << 20;
+
+/// Where a blob comes from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The upstream.
+    pub origin: Arc<dyn Origin>,
+    /// The route's name: with `repository`, who paid for the transfer's permission.
+    pub route: Arc<str>,
+    /// The repository to ask for.
+    pub repository: RepositoryName,
+}
+
+/// All transfers under way. Cheap to clone; clones are the same table.
+#[derive(Debug, Clone)]
+pub struct Fills {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    handle: Handle,
+    tiers: Arc<Tiers>,
+    metrics: Arc<Metrics>,
+    slots: Semaphore,
+    flights: Mutex<HashMap<Digest, Arc<Flight>>>,
+}
+
+impl Fills {
+    /// A table whose transfers run on `handle`, at most `limit` at once.
+    pub fn new(handle: Handle, tiers: Arc<Tiers>, metrics: Arc<Metrics>, limit: usize) -> Self {
+        let slots = Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS));
+        Self { shared: Arc::new(Shared { handle, tiers, metrics, slots, flights: Mutex::default() }) }
+    }
+
+    /// Follows the transfer of `digest`, which is started from `source` if there is none. The caller has made sure that
+    /// whoever it acts for may read the content, or acts for the very repository that `source` names.
+    pub fn join(&self, digest: &Digest, source: Source) -> Follower {
+        let mut flights = self.shared.flights.lock();
+        if let Some(follower) = flights.get(digest).and_then(|flight| Follower::join(flight)) {
+            return follower;
+        }
+        let flight = Arc::new(Flight::new(*digest, source, self.shared.handle.clone()));
+        flights.insert(*digest, flight.clone());
+        let follower = Follower::start(&flight);
+        drop(flights);
+        self.shared.handle.spawn(transfer::run(self.shared.clone(), flight));
+        follower
+    }
+
+    /// Follows a transfer that is under way and has been started from the same repository: its permission is the same.
+    pub fn join_own(&self, digest: &Digest, route: &str, repository: &RepositoryName) -> Option<Follower> {
+        let flights = self.shared.flights.lock();
+        let flight = flights.get(digest)?;
+        let own = *flight.source.route == *route && flight.source.repository == *repository;
+        if own { Follower::join(flight) } else { None }
+    }
+
+    /// Whether a transfer of `digest` is under way.
+    pub fn is_under_way(&self, digest: &Digest) -> bool {
+        self.shared.flights.lock().contains_key(digest)
+    }
+
+    /// Number of transfers under way.
+    pub fn len(&self) -> usize {
+        self.shared.flights.lock().len()
+    }
+
+    /// Whether no transfer is under way.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Shared {
+    /// Takes a flight off the table if nobody follows it. Joining takes the same lock, so nobody can board it after that.
+    fn land_deserted(&self, flight: &Arc<Flight>) -> bool {
+        let mut flights = self.flights.lock();
+        let deserted = flight.is_deserted();
+        if deserted {
+            flights.remove(&flight.digest);
+        }
+        deserted
+    }
+
+    /// Takes a flight off the table: who comes later starts anew.
+    fn land(&self, flight: &Arc<Flight>) {
+        let mut flights = self.flights.lock();
+        if flights.get(&flight.digest).is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            flights.remove(&flight.digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
