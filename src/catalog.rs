@@ -85,14 +85,19 @@ impl Catalog {
         Ok(link)
     }
 
-    /// Makes a link. It is seen at once, and durable when this returns.
+    /// Makes a link. It is seen at once, and durable when the returned future ends; dropping that undoes nothing.
     ///
     /// # Errors
     /// When it cannot be made durable; it is seen until it leaves the cache of recent rows all the same.
-    pub async fn put_link(&self, repository: &Repository, digest: &Digest, link: Link) -> Result<(), CatalogError> {
+    pub fn put_link(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        link: Link,
+    ) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
         let change = Change::PutLink(repository.link_key(digest), link.clone());
         self.links.insert((repository.clone(), *digest), link);
-        self.writer.commit(change).await
+        self.writer.commit(change)
     }
 
     /// Removes a link.
@@ -122,13 +127,13 @@ impl Catalog {
         Ok(row)
     }
 
-    /// Notes what a tag names. Seen at once, durable when this returns.
+    /// Notes what a tag names. Seen at once, and durable when the returned future ends; dropping that undoes nothing.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn put_tag(&self, key: &TagKey, row: TagRow) -> Result<(), CatalogError> {
+    pub fn put_tag(&self, key: &TagKey, row: TagRow) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
         self.tags.insert(key.clone(), row.clone());
-        self.writer.commit(Change::PutTag(key.bytes(), row)).await
+        self.writer.commit(Change::PutTag(key.bytes(), row))
     }
 
     /// Forgets a tag.

@@ -82,7 +82,7 @@ impl Fills {
     /// whoever it acts for may read the content, or acts for the very repository that `source` names.
     pub fn join(&self, digest: &Digest, source: Source) -> Follower {
         let mut flights = self.shared.flights.lock();
-        if let Some(follower) = flights.get(digest).and_then(|flight| Follower::join(flight)) {
+        if let Some(follower) = flights.get(digest).and_then(Follower::join) {
             return follower;
         }
         let flight = Arc::new(Flight::new(*digest, source, self.shared.handle.clone()));

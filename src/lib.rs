@@ -21,6 +21,7 @@
 
 pub mod app;
 pub mod catalog;
+pub mod coalesce;
 pub mod config;
 pub mod fill;
 pub mod oci;

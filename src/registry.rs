@@ -1,107 +1,117 @@
-//! The orchestrator: what a pull, a tag list and a referrers list mean for a repository.
+//! The orchestrator: what a pull, a tag list and a referrers list mean for a repository that mirrors an upstream.
+//!
+//! The rule of links: bytes are stored once per digest and carry no rights. A content is read in a repository only after a
+//! link says that the upstream has it there; without one, the upstream is asked, whether the bytes are here or not.
+//!
+//! Whatever needs the upstream runs on the registry's own runtime, so that a client that leaves cancels nothing.
 
+mod answers;
+mod blobs;
 mod error;
+mod lists;
+mod manifests;
+mod negative;
+mod tags;
 
+pub use answers::{Blob, Listing, ManifestInfo};
 pub use error::{RegistryError, RegistryErrorKind};
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+use tokio::runtime::Handle;
 
 use crate::{
-    oci::{ByteRange, Digest, MediaType, Reference},
-    telemetry::CacheStatus,
-    tiers::Body,
+    catalog::{Catalog, Link, Repository, TagKey},
+    coalesce::Coalesce,
+    config,
+    fill::Fills,
+    oci::Digest,
+    tiers::Tiers,
     upstream::{Routes, Target},
 };
+use lists::Lists;
+use manifests::Stored;
+use negative::Negative;
+use tags::Resolved;
 
-/// A registry in front of upstreams.
-#[derive(Debug)]
-pub struct Registry {}
-
-/// A blob that may be read.
-#[derive(Debug)]
-pub struct Blob {
-    /// Its length in bytes; unknown while an upstream that does not say it is still sending.
-    pub size: Option<u64>,
-    /// How it was found.
-    pub status: CacheStatus,
-}
-
-impl Blob {
-    /// The bytes: all, or a part that lies inside of `size`.
-    pub fn into_body(self, range: Option<ByteRange>) -> Body {
-        let _ = range;
-        unimplemented!()
-    }
-}
-
-/// What is known of a manifest without its bytes.
+/// A registry in front of upstreams. Cheap to clone; clones are the same registry.
 #[derive(Debug, Clone)]
-pub struct ManifestInfo {
-    /// Its digest.
-    pub digest: Digest,
-    /// The media type to serve it under.
-    pub media_type: MediaType,
-    /// Its length in bytes.
-    pub size: u64,
-    /// How it was found.
-    pub status: CacheStatus,
-    /// For an answer by tag: how long ago the upstream last confirmed it.
-    pub age: Option<Duration>,
+pub struct Registry {
+    shared: Arc<Shared>,
 }
 
-/// A list that the upstream keeps, as far as it is known here.
-#[derive(Debug, Clone)]
-pub struct Listing<T> {
-    /// The entries, in the order in which they are served.
-    pub entries: Arc<[T]>,
-    /// How it was found.
-    pub status: CacheStatus,
-    /// How long ago the upstream last confirmed it.
-    pub age: Duration,
+#[derive(Debug)]
+struct Shared {
+    routes: ArcSwap<Routes>,
+    policy: ArcSwap<config::Cache>,
+    catalog: Arc<Catalog>,
+    tiers: Arc<Tiers>,
+    fills: Fills,
+    negative: Negative,
+    lists: Lists,
+    blob_questions: Coalesce<(Repository, Digest), Result<Option<u64>, RegistryError>>,
+    manifest_fetches: Coalesce<(Repository, Digest), Result<Stored, RegistryError>>,
+    tag_questions: Coalesce<TagKey, Result<Resolved, RegistryError>>,
+    /// Tags whose question has been found slow: who has something stale does not wait for it again.
+    slow_tags: Cache<TagKey, ()>,
 }
 
 impl Registry {
+    /// Puts a registry together. Work that outlives a request runs on `handle`.
+    pub fn new(
+        handle: Handle,
+        routes: Routes,
+        policy: config::Cache,
+        catalog: Arc<Catalog>,
+        tiers: Arc<Tiers>,
+        fills: Fills,
+    ) -> Self {
+        let shared = Shared {
+            routes: ArcSwap::from_pointee(routes),
+            policy: ArcSwap::from_pointee(policy),
+            catalog,
+            tiers,
+            fills,
+            negative: Negative::new(),
+            lists: Lists::new(handle.clone()),
+            blob_questions: Coalesce::new(handle.clone()),
+            manifest_fetches: Coalesce::new(handle.clone()),
+            tag_questions: Coalesce::new(handle),
+            slow_tags: Cache::new(10_000),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
     /// The configured upstreams, as of now.
     pub fn routes(&self) -> Arc<Routes> {
-        unimplemented!()
+        self.shared.routes.load_full()
     }
 
-    /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones (1 MiB) only once they are
-    /// verified.
-    pub async fn blob(&self, target: &Target, digest: &Digest) -> Result<Blob, RegistryError> {
-        let _ = (target, digest);
-        unimplemented!()
+    /// Takes over new upstreams and a new policy. Requests under way end with the old ones.
+    pub fn reconfigure(&self, routes: Routes, policy: config::Cache) {
+        self.shared.routes.store(Arc::new(routes));
+        self.shared.policy.store(Arc::new(policy));
+    }
+}
+
+impl Shared {
+    /// The link of a content; a catalog that cannot be read counts as one without it, so that the upstream decides.
+    fn link(&self, repository: &Repository, digest: &Digest) -> Option<Link> {
+        self.catalog.link(repository, digest).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read a link");
+            None
+        })
     }
 
-    /// The size of a blob and how it was found; never transfers it.
-    pub async fn blob_head(&self, target: &Target, digest: &Digest) -> Result<(Option<u64>, CacheStatus), RegistryError> {
-        let _ = (target, digest);
-        unimplemented!()
+    /// Makes a link. Nobody waits until it is durable: a link that a crash takes away is asked for again.
+    fn put_link(&self, repository: &Repository, digest: &Digest, link: Link) {
+        drop(self.catalog.put_link(repository, digest, link));
     }
+}
 
-    /// A manifest and its exact bytes, verified.
-    pub async fn manifest(&self, target: &Target, reference: &Reference) -> Result<(ManifestInfo, Bytes), RegistryError> {
-        let _ = (target, reference);
-        unimplemented!()
-    }
-
-    /// What a reference names. Agrees with [`Self::manifest`] for as long as a tag is fresh.
-    pub async fn manifest_head(&self, target: &Target, reference: &Reference) -> Result<ManifestInfo, RegistryError> {
-        let _ = (target, reference);
-        unimplemented!()
-    }
-
-    /// All tags of a repository, in byte order.
-    pub async fn tags(&self, target: &Target) -> Result<Listing<String>, RegistryError> {
-        let _ = target;
-        unimplemented!()
-    }
-
-    /// All descriptors that refer to `subject`; empty when there are none or the repository is unknown.
-    pub async fn referrers(&self, target: &Target, subject: &Digest) -> Result<Listing<serde_json::Value>, RegistryError> {
-        let _ = (target, subject);
-        unimplemented!()
-    }
+/// The key under which everything about a target is kept.
+fn repository(target: &Target) -> Repository {
+    Repository { route: target.route.name.clone(), name: target.repository.clone() }
 }

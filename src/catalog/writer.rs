@@ -48,13 +48,19 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Hands a change over; returns when it is durable. Cancelled, the change is made all the same.
-    pub(super) async fn commit(&self, change: Change) -> Result<(), CatalogError> {
+    /// Hands a change over at once; the future ends when it is durable. Dropped, the change is made all the same, and a
+    /// failure is logged.
+    pub(super) fn commit(&self, change: Change) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
         let gone = |why: &str| CatalogError::Writer(Arc::new(io::Error::other(why.to_owned())));
         let (done, result) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or_else(|| gone("it has stopped"))?;
-        queue.try_send(Request { change, done }).map_err(|error| gone(&error.to_string()))?;
-        result.await.map_err(|_| gone("it has stopped"))?
+        let sent = match &self.queue {
+            Some(queue) => queue.try_send(Request { change, done }).map_err(|error| gone(&error.to_string())),
+            None => Err(gone("it has stopped")),
+        };
+        async move {
+            sent?;
+            result.await.map_err(|_| gone("it has stopped"))?
+        }
     }
 }
 

@@ -99,7 +99,11 @@ impl Origin for FakeOrigin {
         unreachable!("fills fetch blobs only")
     }
 
-    fn referrers<'a>(&'a self, _: &'a RepositoryName, _: &'a Digest) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>> {
+    fn referrers<'a>(
+        &'a self,
+        _: &'a RepositoryName,
+        _: &'a Digest,
+    ) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>> {
         unreachable!("fills fetch blobs only")
     }
 }
@@ -192,7 +196,7 @@ async fn read(mut follower: Follower, range: Option<ByteRange>) -> (Bytes, Resul
 #[tokio::test]
 async fn fifty_followers_cost_one_transfer() {
     let world = World::new(3 * MIB + 5);
-    let readers: Vec<_> = (0..50).map(|_| tokio::spawn(read(world.join(), None))).collect();
+    let readers: Vec<_> = (0..50).map(|_| Handle::current().spawn(read(world.join(), None))).collect();
     for reader in readers {
         assert_eq!(reader.await.unwrap(), (world.content(None), Ok(())));
     }
@@ -220,8 +224,8 @@ async fn ranges_are_served_from_the_half_filled_spool() {
         assert_eq!((bytes, result), (world.content(Some(range)), Ok(())));
     }
     let suffix = ByteRange { start: 4 * MIB - 9, end: 4 * MIB };
-    let late = tokio::spawn(read(world.join(), Some(suffix)));
-    let open = tokio::spawn(read(world.join(), Some(ByteRange { start: 3 * MIB, end: 4 * MIB })));
+    let late = Handle::current().spawn(read(world.join(), Some(suffix)));
+    let open = Handle::current().spawn(read(world.join(), Some(ByteRange { start: 3 * MIB, end: 4 * MIB })));
     world.let_through(32);
     assert_eq!(late.await.unwrap(), (world.content(Some(suffix)), Ok(())));
     assert_eq!(open.await.unwrap().0.len() as u64, MIB);
@@ -299,7 +303,7 @@ async fn who_leaves_and_who_stalls_harms_nobody() {
     let mut staller = world.join();
     staller.opened().await.unwrap();
     let _stalled = staller.into_stream(None);
-    let reader = tokio::spawn(read(world.join(), None));
+    let reader = Handle::current().spawn(read(world.join(), None));
     drop(leaver);
     world.let_through(1000);
     assert_eq!(reader.await.unwrap(), (world.content(None), Ok(())));
@@ -379,7 +383,7 @@ async fn a_transfer_waits_for_its_turn() {
     let other = Digest::of(Algorithm::Sha256, b"other");
     let mut second = fills.join(&other, source);
     let (sender, mut answered) = oneshot::channel();
-    tokio::spawn(async move {
+    Handle::current().spawn(async move {
         let _ = second.opened().await;
         let _ = sender.send(());
     });

@@ -23,7 +23,7 @@ impl Algorithm {
     }
 
     /// Length of the raw digest in bytes.
-    pub const fn len(self) -> usize {
+    pub const fn digest_len(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -43,7 +43,7 @@ impl Algorithm {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     algorithm: Algorithm,
-    /// The raw digest; bytes past `algorithm.len()` are zero.
+    /// The raw digest; bytes past `algorithm.digest_len()` are zero.
     bytes: [u8; 64],
 }
 
@@ -62,12 +62,12 @@ impl Digest {
 
     /// The raw digest: 32 or 64 bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.algorithm.len()]
+        &self.bytes[..self.algorithm.digest_len()]
     }
 
     /// Builds a digest from its raw bytes; `None` when the length does not suit the algorithm.
     pub fn from_bytes(algorithm: Algorithm, raw: &[u8]) -> Option<Self> {
-        if raw.len() != algorithm.len() {
+        if raw.len() != algorithm.digest_len() {
             return None;
         }
         let mut bytes = [0; 64];
@@ -77,7 +77,7 @@ impl Digest {
 
     /// The encoded part: lower-case hexadecimal.
     pub fn hex(&self) -> String {
-        let mut hex = String::with_capacity(2 * self.algorithm.len());
+        let mut hex = String::with_capacity(2 * self.algorithm.digest_len());
         for byte in self.as_bytes() {
             hex.push(char::from(HEX[usize::from(byte >> 4)]));
             hex.push(char::from(HEX[usize::from(byte & 15)]));
@@ -110,7 +110,7 @@ pub enum InvalidDigest {
     #[error("the digest algorithm is not supported; use sha256 or sha512")]
     UnsupportedAlgorithm,
     /// The value has the wrong length or holds something else than lower-case hexadecimal.
-    #[error("the digest value is not {} lower-case hexadecimal characters", 2 * .0.len())]
+    #[error("the digest value is not {} lower-case hexadecimal characters", 2 * .0.digest_len())]
     Value(Algorithm),
 }
 
@@ -125,7 +125,7 @@ impl FromStr for Digest {
             _ => return Err(InvalidDigest::UnsupportedAlgorithm),
         };
         let value = value.as_bytes();
-        if value.len() != 2 * algorithm.len() {
+        if value.len() != 2 * algorithm.digest_len() {
             return Err(InvalidDigest::Value(algorithm));
         }
         let mut bytes = [0; 64];

@@ -1,0 +1,157 @@
+//! Blobs.
+
+use super::{Blob, Registry, RegistryError, RegistryErrorKind, Shared, negative::Wanted, repository};
+use crate::{
+    catalog::{Link, Repository},
+    fill::{Follower, Opened, Source},
+    oci::Digest,
+    telemetry::{CacheStatus, MissReason, TierName},
+    tiers::Found,
+    upstream::Target,
+};
+
+impl Registry {
+    /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones
+    /// ([`crate::fill::VERIFY_FIRST`]) only once they are verified. Dropping the future or the blob harms nobody else.
+    ///
+    /// # Errors
+    /// `BlobUnknown` when the repository has no such blob; what the upstream failed with otherwise.
+    pub async fn blob(&self, target: &Target, digest: &Digest) -> Result<Blob, RegistryError> {
+        let shared = &*self.shared;
+        let repository = repository(target);
+        let link = shared.link(&repository, digest);
+        if let Some(link) = &link
+            && let Some(found) = shared.linked_content(link, digest).await
+        {
+            return Ok(Blob::found(found.clone(), CacheStatus::Hit(found.tier)));
+        }
+        if link.is_none() {
+            if let Some(follower) = shared.fills.join_own(digest, &repository.route, &repository.name) {
+                return shared.follow(follower, &repository, digest, MissReason::Absent).await;
+            }
+            shared.check_negative(&repository, digest)?;
+            if shared.tiers.contains(digest).await || shared.fills.is_under_way(digest) {
+                return self.unlinked(target, &repository, digest).await;
+            }
+        }
+        shared.fill(target, &repository, digest, MissReason::Absent).await
+    }
+
+    /// The size of a blob and how it was found; never transfers it.
+    ///
+    /// # Errors
+    /// As [`Self::blob`].
+    pub async fn blob_head(&self, target: &Target, digest: &Digest) -> Result<(Option<u64>, CacheStatus), RegistryError> {
+        let shared = &*self.shared;
+        let repository = repository(target);
+        match shared.link(&repository, digest) {
+            Some(link) => {
+                if let Some(found) = shared.linked_content(&link, digest).await {
+                    return Ok((Some(found.size), CacheStatus::Hit(found.tier)));
+                }
+                if let (Some(size), true) = (link.size, shared.fills.is_under_way(digest)) {
+                    return Ok((Some(size), CacheStatus::Hit(TierName::Catalog)));
+                }
+            }
+            None => shared.check_negative(&repository, digest)?,
+        }
+        let (size, joined) = self.ask_size(target, &repository, digest).await?;
+        Ok((size, if joined { CacheStatus::Collapsed } else { CacheStatus::Miss(MissReason::NotKept) }))
+    }
+
+    /// The bytes are here or on their way, but not for this repository: the upstream is asked for its leave first. That
+    /// costs the same round trip as a blob that is not here at all, so that nobody can tell the two apart.
+    async fn unlinked(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
+        let (size, _) = self.ask_size(target, repository, digest).await?;
+        let shared = &*self.shared;
+        shared.put_link(repository, digest, Link { size, media_type: None });
+        match shared.tiers.lookup(digest).await {
+            Some(found) => Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked))),
+            None => shared.fill(target, repository, digest, MissReason::Unlinked).await,
+        }
+    }
+
+    async fn ask_size(
+        &self,
+        target: &Target,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<(Option<u64>, bool), RegistryError> {
+        let (registry, target, asked_for, digest) = (self.clone(), target.clone(), repository.clone(), *digest);
+        let question = move || async move {
+            let answer = target.route.origin.blob_size(&target.repository, &digest).await;
+            answer.map_err(|error| {
+                let error = RegistryError::from_upstream(error, RegistryErrorKind::BlobUnknown);
+                registry.shared.remember_absence(&asked_for, &digest, &error);
+                error
+            })
+        };
+        let (size, joined) = self.shared.blob_questions.run((repository.clone(), digest), question).await?;
+        Ok((size?, joined))
+    }
+}
+
+impl Shared {
+    /// What the tiers hold of a linked blob; a content of another length than the link says is damaged.
+    async fn linked_content(&self, link: &Link, digest: &Digest) -> Option<Found> {
+        let found = self.tiers.lookup(digest).await?;
+        if link.size.is_some_and(|size| size != found.size) {
+            tracing::warn!(%digest, "removed a content of the wrong length");
+            self.tiers.remove(digest).await;
+            return None;
+        }
+        Some(found)
+    }
+
+    async fn fill(
+        &self,
+        target: &Target,
+        repository: &Repository,
+        digest: &Digest,
+        reason: MissReason,
+    ) -> Result<Blob, RegistryError> {
+        let source =
+            Source { origin: target.route.origin.clone(), route: repository.route.clone(), repository: repository.name.clone() };
+        self.follow(self.fills.join(digest, source), repository, digest, reason).await
+    }
+
+    /// Waits for the upstream's answer, which is also its leave to read the blob in this repository.
+    async fn follow(
+        &self,
+        mut follower: Follower,
+        repository: &Repository,
+        digest: &Digest,
+        reason: MissReason,
+    ) -> Result<Blob, RegistryError> {
+        let Opened { size, kept } = match follower.opened().await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let error = RegistryError::from(error);
+                self.remember_absence(repository, digest, &error);
+                return Err(error);
+            }
+        };
+        if self.link(repository, digest).is_none() {
+            self.put_link(repository, digest, Link { size, media_type: None });
+        }
+        let status = match (kept, follower.joined()) {
+            (false, _) => CacheStatus::Miss(MissReason::SpoolFailed),
+            (true, true) => CacheStatus::Collapsed,
+            (true, false) => CacheStatus::Miss(reason),
+        };
+        Ok(Blob::following(follower, size, status))
+    }
+
+    fn check_negative(&self, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
+        if self.negative.knows(repository, Wanted::Blob(*digest), self.policy.load().negative_ttl) {
+            return Err(RegistryError::remembered(RegistryErrorKind::BlobUnknown));
+        }
+        Ok(())
+    }
+
+    fn remember_absence(&self, repository: &Repository, digest: &Digest, error: &RegistryError) {
+        if error.kind == RegistryErrorKind::BlobUnknown {
+            self.negative.add(repository, Wanted::Blob(*digest));
+        }
+    }
+}
