@@ -14,6 +14,7 @@
 //! | `fill` | one upstream transfer per digest, followed by everyone who wants it |
 //! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
 //! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |
+//! | [`coalesce`] | one piece of work per key, whoever asks for it |
 //! | [`config`] | one file per section of the configuration |
 //! | [`telemetry`] | logs, metrics, and the one enum of reasons why an answer did not come from the cache |
 //!

@@ -3,10 +3,33 @@
 //! [`Origin`] is the seam: what the rest of the house may ask of one upstream. Its HTTP implementation is the
 //! only place that knows reqwest. [`Routes`] tells which upstream a request means.
 
+mod addresses;
+mod authorization;
+mod blobs;
+mod body;
+mod breaker;
+mod challenge;
+mod client;
+mod credential_helper;
+mod credentials;
+mod docker_config;
 mod error;
+mod exchange;
+mod http;
+mod links;
+mod manifests;
+mod operation;
+mod rate_limit;
+mod realms;
+mod referrers;
+mod retry;
 mod routes;
+mod tags;
+mod tokens;
 
 pub use error::{Blame, UpstreamError, UpstreamErrorKind};
+pub use http::{HttpOrigin, OriginError};
+pub use rate_limit::PullBudget;
 pub use routes::{Address, Route, RouteError, Routes, Target};
 
 use std::fmt;

@@ -20,6 +20,12 @@ pub struct Metrics {
     pub upstream_requests: Family<UpstreamLabels, Counter>,
     /// Bytes of blobs received from upstreams.
     pub upstream_bytes: Counter,
+    /// 1 while an upstream is left alone because it failed too often, else 0.
+    pub upstream_breaker_open: Family<UpstreamName, Gauge>,
+    /// Pulls that an upstream allows in its window, as it last said.
+    pub upstream_rate_limit: Family<UpstreamName, Gauge>,
+    /// Pulls that were left in that window, as the upstream last said.
+    pub upstream_rate_remaining: Family<UpstreamName, Gauge>,
     /// Blob transfers under way.
     pub fills: Gauge,
 }
@@ -55,6 +61,13 @@ pub struct UpstreamLabels {
     pub outcome: &'static str,
 }
 
+/// Label of what is told about an upstream as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UpstreamName {
+    /// Configured name of the upstream.
+    pub upstream: std::sync::Arc<str>,
+}
+
 impl Metrics {
     /// Makes and registers all metrics.
     pub fn new() -> Self {
@@ -64,6 +77,9 @@ impl Metrics {
             sent_bytes: Family::default(),
             upstream_requests: Family::default(),
             upstream_bytes: Counter::default(),
+            upstream_breaker_open: Family::default(),
+            upstream_rate_limit: Family::default(),
+            upstream_rate_remaining: Family::default(),
             fills: Gauge::default(),
         };
         {
@@ -72,6 +88,21 @@ impl Metrics {
             registry.register("sent_bytes", "Body bytes sent to clients", metrics.sent_bytes.clone());
             registry.register("upstream_requests", "Requests to upstreams", metrics.upstream_requests.clone());
             registry.register("upstream_bytes", "Blob bytes received from upstreams", metrics.upstream_bytes.clone());
+            registry.register(
+                "upstream_breaker_open",
+                "Whether an upstream is left alone because it failed too often",
+                metrics.upstream_breaker_open.clone(),
+            );
+            registry.register(
+                "upstream_rate_limit",
+                "Pulls an upstream allows in its window",
+                metrics.upstream_rate_limit.clone(),
+            );
+            registry.register(
+                "upstream_rate_remaining",
+                "Pulls left in the window of an upstream",
+                metrics.upstream_rate_remaining.clone(),
+            );
             registry.register("fills", "Blob transfers from upstreams under way", metrics.fills.clone());
         }
         metrics
