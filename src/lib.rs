@@ -20,6 +20,7 @@
 //! `docs/ARCHITECTURE.md` walks through a pull; `tests/architecture.rs` keeps the arrows between rooms pointing one way.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod oci;
 pub mod registry;
