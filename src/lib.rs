@@ -23,6 +23,7 @@
 pub mod app;
 pub mod catalog;
 pub mod coalesce;
+pub mod cli;
 pub mod config;
 pub mod fill;
 pub mod oci;

@@ -1,0 +1,132 @@
+//! `harbinger demo`: what a pull-through cache does, shown and measured without a network.
+
+mod images;
+mod origin;
+mod pull;
+mod report;
+mod scenes;
+mod scratch;
+
+use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use crate::{
+    app::App,
+    config::{AccessLog, Config, Upstream},
+};
+use images::Images;
+use origin::{Line, Origin};
+use report::Report;
+use scratch::Scratch;
+
+/// The name under which the demonstration's origin is mirrored.
+const REGISTRY: &str = "docker.io";
+
+/// Show what Harbinger does, in about ten seconds and without a network.
+///
+/// Starts a small registry (the origin) on the loopback interface, puts an emulated long-distance line in front of it, starts
+/// Harbinger on another port, and pulls images through it: cold, warm, with many machines at once, and with the origin dead.
+/// Every digest is verified; every figure in the table is measured.
+///
+/// Needs no configuration. Uses a temporary folder and removes it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  harbinger demo                                      the usual tour
+  harbinger demo --quick                              smaller images, a few seconds
+  harbinger demo --clients 200                        a larger crowd
+  harbinger demo --latency 150ms --bandwidth 2MB      an origin on another continent
+
+Exits with 0 when every pull was complete and every digest was right.")]
+pub struct Demo {
+    /// Machines that pull the same image at the same moment.
+    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub clients: u16,
+
+    /// Round-trip time to the origin: how long each request waits for the head of its answer.
+    #[arg(long, default_value = "40ms", value_name = "TIME", value_parser = latency)]
+    pub latency: Duration,
+
+    /// Bytes per second that the origin can send, all connections together. The default is a line of 100 Mbit/s.
+    #[arg(long, default_value = "12.5MB", value_name = "BYTES", value_parser = bandwidth)]
+    pub bandwidth: ByteSize,
+
+    /// Images on a common base that are pulled one after the other.
+    #[arg(long, default_value_t = 4, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub images: u8,
+
+    /// Use images a tenth of the usual size.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+impl Demo {
+    /// Plays the demonstration and prints the table. Leaves nothing behind, interrupted or not.
+    ///
+    /// # Errors
+    /// When a server cannot start, a pull fails, a digest is wrong, or it is interrupted.
+    pub async fn run(self) -> Result<(), Box<dyn Error>> {
+        let bandwidth = self.bandwidth.as_u64();
+        let shrink = if self.quick { 10 } else { 1 };
+        let images = Arc::new(Images::generate(self.images.into(), shrink));
+        let scratch = Scratch::new()?;
+        let mut origin = Origin::start(Arc::clone(&images), Line::new(self.latency, bandwidth)).await?;
+        let config = self.config(&origin, scratch.path())?;
+        let tag_ttl = config.cache.tag_ttl;
+        let app = App::start(config).await?;
+        self.introduce(&origin, &app);
+
+        let result = tokio::select! {
+            played = scenes::play(&images, &mut origin, app.address(), self.clients.into(), tag_ttl) => played.map_err(Into::into),
+            interrupted = tokio::signal::ctrl_c() => Err(interruption(interrupted)),
+        };
+        app.stop().await;
+        origin.stop().await;
+        drop(scratch);
+        println!("{}", Report { scenes: result?, bandwidth });
+        Ok(())
+    }
+
+    /// Harbinger as anybody would run it, but for a port and a folder of its own, and an impatient grace time.
+    fn config(&self, origin: &Origin, data: &Path) -> Result<Config, Box<dyn Error>> {
+        let mut upstream = Upstream::new(REGISTRY);
+        upstream.url = Some(format!("http://{}", origin.address()).parse()?);
+        let mut config = Config { upstream: vec![upstream], ..Config::default() };
+        config.server.listen.set_port(0);
+        config.server.shutdown_grace = Duration::from_secs(1);
+        config.storage.data = data.to_owned();
+        config.logging.access = AccessLog::Off;
+        // Long enough to stay fresh from the cold scene to the warm one, short enough to be waited out before the last.
+        config.cache.tag_ttl = Duration::from_secs(if self.quick { 2 } else { 5 });
+        Ok(config)
+    }
+
+    fn introduce(&self, origin: &Origin, app: &App) {
+        let latency = humantime_serde::re::humantime::format_duration(self.latency);
+        let bandwidth = self.bandwidth.display().si();
+        println!("Origin     a registry on {}, {latency} and {bandwidth}/s away (emulated)", origin.address());
+        println!("Harbinger  on {}, with an empty cache\n", app.address());
+    }
+}
+
+fn interruption(signal: io::Result<()>) -> Box<dyn Error> {
+    match signal {
+        Ok(()) => "interrupted".into(),
+        Err(error) => format!("cannot listen for Ctrl-C: {error}").into(),
+    }
+}
+
+fn latency(text: &str) -> Result<Duration, String> {
+    let latency = humantime_serde::re::humantime::parse_duration(text).map_err(|error| format!("{error}; write 40ms or 0s"))?;
+    if latency > Duration::from_secs(5) { Err("more than 5s would outlast the demonstration".to_owned()) } else { Ok(latency) }
+}
+
+fn bandwidth(text: &str) -> Result<ByteSize, String> {
+    let bandwidth: ByteSize = text.parse().map_err(|error| format!("{error}; write 12.5MB or 2MiB"))?;
+    if bandwidth < ByteSize::kb(100) { Err("less than 100kB would outlast the demonstration".to_owned()) } else { Ok(bandwidth) }
+}
+
+#[cfg(test)]
+mod tests;
