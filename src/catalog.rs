@@ -5,6 +5,7 @@
 
 mod keys;
 mod rows;
+mod store;
 mod writer;
 
 pub use keys::{Repository, TagKey};
@@ -13,10 +14,11 @@ pub use rows::{Link, TagRow};
 use std::{io, path::Path, sync::Arc};
 
 use moka::sync::Cache;
-use redb::{Database, ReadableDatabase, TableDefinition, TableError};
+use redb::{ReadableDatabase, TableDefinition, TableError};
 
 use crate::oci::Digest;
 use rows::{LinkValue, TagValue};
+use store::Store;
 use writer::{Change, Writer};
 
 const LINKS: TableDefinition<'_, &[u8], LinkValue<'static>> = TableDefinition::new("links");
@@ -28,7 +30,7 @@ const CACHED_ROWS: u64 = 100_000;
 /// The catalog of one server.
 #[derive(Debug)]
 pub struct Catalog {
-    database: Arc<Database>,
+    store: Arc<Store>,
     writer: Writer,
     links: Cache<(Repository, Digest), Link>,
     tags: Cache<TagKey, TagRow>,
@@ -43,6 +45,9 @@ pub enum CatalogError {
     /// The database failed.
     #[error("the catalog failed: {0}")]
     Database(Arc<redb::Error>),
+    /// The disk failed, and the database could not be opened again yet; the next write tries.
+    #[error("the catalog is closed because its disk failed")]
+    Closed,
     /// The writer thread cannot be started, or is gone.
     #[error("the catalog's writer failed: {0}")]
     Writer(Arc<io::Error>),
@@ -64,9 +69,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`].
     pub fn open(file: &Path) -> Result<Self, CatalogError> {
-        let database = Arc::new(Database::create(file)?);
-        let writer = Writer::start(database.clone())?;
-        Ok(Self { database, writer, links: Cache::new(CACHED_ROWS), tags: Cache::new(CACHED_ROWS) })
+        let store = Arc::new(Store::open(file)?);
+        let writer = Writer::start(store.clone())?;
+        Ok(Self { store, writer, links: Cache::new(CACHED_ROWS), tags: Cache::new(CACHED_ROWS) })
     }
 
     /// The link of a content in a repository: without one, the content may not be read there.
@@ -153,13 +158,15 @@ impl Catalog {
         key: &[u8],
         parse: impl FnOnce(V::SelfType<'_>) -> Option<T>,
     ) -> Result<Option<T>, CatalogError> {
-        let transaction = self.database.begin_read()?;
-        let table = match transaction.open_table(table) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(table.get(key)?.and_then(|row| parse(row.value())))
+        self.store.with(|database| {
+            let transaction = database.begin_read()?;
+            let table = match transaction.open_table(table) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(key)?.and_then(|row| parse(row.value())))
+        })
     }
 }
 

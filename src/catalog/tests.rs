@@ -90,6 +90,17 @@ async fn many_writes_at_once_are_all_made() {
 }
 
 #[tokio::test]
+async fn it_opens_again_with_all_rows() {
+    let (_folder, file) = file();
+    let catalog = Catalog::open(&file).unwrap();
+    catalog.put_link(&repository("a"), &digest(1), blob(5)).await.unwrap();
+    catalog.links.invalidate_all();
+    catalog.store.reopen().unwrap();
+    assert_eq!(catalog.link(&repository("a"), &digest(1)).unwrap(), Some(blob(5)));
+    catalog.put_link(&repository("a"), &digest(2), blob(6)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_catalog_in_use_is_refused_with_the_reason() {
     let (_folder, file) = file();
     let _first = Catalog::open(&file).unwrap();

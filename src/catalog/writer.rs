@@ -9,7 +9,7 @@ use std::{
 use redb::Database;
 use tokio::sync::oneshot;
 
-use super::{CatalogError, LINKS, Link, TAGS, TagRow};
+use super::{CatalogError, LINKS, Link, TAGS, TagRow, store::Store};
 
 /// Changes that share one commit at most.
 const GROUP: usize = 4096;
@@ -39,11 +39,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>) -> Result<Self, CatalogError> {
+    pub(super) fn start(store: Arc<Store>) -> Result<Self, CatalogError> {
         let (queue, requests) = mpsc::sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || run(&database, &requests))
+            .spawn(move || run(&store, &requests))
             .map_err(|error| CatalogError::Writer(Arc::new(error)))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -75,11 +75,13 @@ impl Drop for Writer {
     }
 }
 
-fn run(database: &Database, requests: &mpsc::Receiver<Request>) {
+fn run(store: &Store, requests: &mpsc::Receiver<Request>) {
     while let Ok(first) = requests.recv() {
         let mut group = vec![first];
         group.extend(requests.try_iter().take(GROUP - 1));
-        let result = apply(database, &group);
+        let commit = || store.with(|database| apply(database, &group));
+        // After an I/O error nothing works until the database is opened again; the disk may have room by now.
+        let result = commit().or_else(|_| store.reopen().and_then(|()| commit()));
         if let Err(error) = &result {
             tracing::error!(%error, changes = group.len(), "the catalog could not be written");
         }
