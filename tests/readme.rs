@@ -8,7 +8,8 @@ use harbinger::{
 };
 
 fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("README.md: {error}"))
 }
 
 #[test]

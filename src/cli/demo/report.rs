@@ -51,11 +51,11 @@ impl Report {
 }
 
 fn cold_means(direct: &Measured, cold: &Measured) -> String {
-    match direct.origin.bytes.checked_sub(cold.origin.bytes) {
-        Some(saved) if saved > 0 => {
-            format!("Layers that the images share crossed the line once: {} less than above.", bytes(saved))
-        }
-        _ => "Nothing was saved yet: everything had to cross the line for the first time.".to_owned(),
+    let saved = direct.origin.bytes.saturating_sub(cold.origin.bytes);
+    match (saved, cold.origin.blobs.values().max()) {
+        (0, _) => "Nothing was saved yet: everything had to cross the line for the first time.".to_owned(),
+        (_, Some(1)) => format!("Layers that the images share crossed the line once: {} less than above.", bytes(saved)),
+        _ => format!("{} less than above crossed the line.", bytes(saved)),
     }
 }
 
