@@ -22,7 +22,7 @@ impl Display for Report {
         self.row(f, "1  Directly from the origin", direct, "Every machine pays for the whole way.".to_owned())?;
         self.row(f, "2  Through Harbinger, cold", cold, cold_means(direct, cold))?;
         self.row(f, "3  Through Harbinger, warm", warm, warm_means(direct, warm))?;
-        self.row(f, "4  All at once, a new image", crowd, self.crowd_means(crowd))?;
+        self.row(f, &format!("4  {} machines at once, cold", crowd.pulls), crowd, self.crowd_means(crowd))?;
         self.row(f, "5  The origin is dead", outage, outage_means(outage))?;
         let pulls: usize = [direct, cold, warm, crowd, outage].iter().map(|scene| scene.pulls).sum();
         writeln!(f, "Each of the {pulls} pulls was complete, and every digest was right.")
@@ -40,32 +40,34 @@ impl Report {
     fn crowd_means(&self, crowd: &Measured) -> String {
         let most = crowd.origin.blobs.values().max().copied().unwrap_or(0);
         let without = Duration::from_secs_f64(crowd.received as f64 / self.bandwidth as f64);
-        let times = if most == 1 { "once".to_owned() } else { format!("up to {most} times") };
-        format!(
-            "The origin sent each layer {times}, for {} machines. What they got would take this line {} at least.",
-            crowd.pulls,
-            seconds(without)
-        )
+        let sent = match most {
+            0 => "The origin sent no layer".to_owned(),
+            1 => "The origin sent each layer once".to_owned(),
+            _ => format!("The origin sent each layer up to {most} times"),
+        };
+        let (pulls, without) = (crowd.pulls, seconds(without));
+        format!("{sent}, for {pulls} machines. What they got would keep this line busy for {without} at least.")
     }
 }
 
 fn cold_means(direct: &Measured, cold: &Measured) -> String {
-    match direct.origin.bytes.checked_sub(cold.origin.bytes) {
-        Some(saved) if saved > 0 => {
-            format!("Layers that the images share crossed the line once: {} less than above.", bytes(saved))
-        }
-        _ => "Nothing was saved yet: everything had to cross the line for the first time.".to_owned(),
+    let saved = direct.origin.bytes.saturating_sub(cold.origin.bytes);
+    match (saved, cold.origin.blobs.values().max()) {
+        (0, _) => "Nothing was saved yet: everything had to cross the line for the first time.".to_owned(),
+        (_, Some(1)) => format!("Layers that the images share crossed the line once: {} less than above.", bytes(saved)),
+        _ => format!("{} less than above crossed the line.", bytes(saved)),
     }
 }
 
 fn warm_means(direct: &Measured, warm: &Measured) -> String {
     let faster = direct.took.as_secs_f64() / warm.took.as_secs_f64().max(1e-9);
+    let faster = if faster < 10.0 { format!("{faster:.1}") } else { format!("{faster:.0}") };
     let asked = match (warm.origin.requests, warm.origin.blobs.len()) {
         (0, _) => "The origin was not asked at all".to_owned(),
         (_, 0) => "The origin was only asked whether tags still hold, and sent no layer".to_owned(),
         (_, layers) => format!("{layers} layers still had to come from the origin"),
     };
-    format!("{asked}: {faster:.0} times as fast as directly.")
+    format!("{asked}: {faster} times as fast as directly.")
 }
 
 fn outage_means(outage: &Measured) -> String {
@@ -115,7 +117,8 @@ mod tests {
         };
         assert!(report(&[1, 1]).contains("sent each layer once, for 7 machines"));
         assert!(report(&[1, 3]).contains("sent each layer up to 3 times"));
-        assert!(report(&[1]).contains("take this line 5.0 s at least"));
+        assert!(report(&[]).contains("sent no layer, for 7 machines"));
+        assert!(report(&[1]).contains("keep this line busy for 5.0 s at least"));
         assert!(report(&[1]).contains("Nothing was saved yet"));
         assert!(report(&[1]).contains("Each of the 35 pulls"));
     }
