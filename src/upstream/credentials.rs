@@ -233,7 +233,6 @@ mod tests {
         assert!(error.message.contains("password_file"), "{error}");
     }
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn a_helper_is_asked_once_and_again_after_a_refusal() {
         use std::os::unix::fs::PermissionsExt;
