@@ -220,7 +220,7 @@ async fn a_token_service_that_misbehaves_is_an_error_of_its_kind() {
     ] {
         let server = guarded(move |_, _| reply.clone(), |_| true).await;
         let mut config = server.config();
-        config.first_byte_timeout = Duration::from_millis(300);
+        config.first_byte_timeout = Duration::from_secs(1);
         let error = origin(&config).manifest(&name(), &latest()).await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
     }
@@ -245,4 +245,24 @@ async fn every_request_tells_who_asks_and_wants_identity() {
         assert!(seen.header("user-agent").unwrap().starts_with("harbinger/"));
         assert_eq!(seen.header("cookie"), None);
     }
+}
+
+#[tokio::test]
+async fn what_is_open_to_everyone_is_had_without_a_password() {
+    let server = Scripted::start(|seen| match (seen.path().contains("/open/"), seen.header("authorization")) {
+        (true, None) | (false, Some(_)) => Reply::new(200).body("{}"),
+        _ => Reply::new(401).header("www-authenticate", "Basic realm=r"),
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.json");
+    let key = format!("127.0.0.1:{}/team", server.url.port().unwrap());
+    fs::write(&file, format!(r#"{{"auths":{{"{key}":{{"username":"u","password":"p"}}}}}}"#)).unwrap();
+    let mut config = server.config();
+    config.docker_config = Some(file);
+    let origin = origin(&config);
+    origin.manifest(&name(), &latest()).await.unwrap();
+    origin.manifest(&"open/app".parse().unwrap(), &latest()).await.unwrap();
+    let error = origin.manifest(&"closed/app".parse().unwrap(), &latest()).await.unwrap_err();
+    assert_eq!(error.kind, UpstreamErrorKind::CredentialsRefused);
 }

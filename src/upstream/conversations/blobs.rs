@@ -118,7 +118,7 @@ async fn silence_in_a_body_is_a_timeout() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = crate::config::Upstream::new("test.example");
     config.url = Some(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-    config.idle_timeout = Duration::from_millis(100);
+    config.idle_timeout = Duration::from_millis(700);
     let stalled = Handle::current().spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -137,7 +137,7 @@ async fn a_place_is_held_until_the_body_ends() {
     let server = Scripted::start(|_| Reply::new(200).body("0123456789")).await;
     let mut config = server.config();
     config.max_concurrency = 1;
-    config.first_byte_timeout = Duration::from_millis(200);
+    config.first_byte_timeout = Duration::from_millis(700);
     let origin = origin(&config);
     let first = origin.blob(&name(), &digest(), 0).await.unwrap();
     let error = origin.blob(&name(), &digest(), 0).await.unwrap_err();

@@ -90,7 +90,7 @@ async fn a_server_that_is_not_there_or_silent_is_told_apart() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = Upstream::new("test.example");
     config.url = Some(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-    (config.retries, config.first_byte_timeout) = (0, Duration::from_millis(100));
+    (config.retries, config.first_byte_timeout) = (0, Duration::from_millis(700));
     assert_eq!(kind(&origin(&config)).await, Some(UpstreamErrorKind::Timeout));
     drop(listener);
     assert_eq!(kind(&origin(&config)).await, Some(UpstreamErrorKind::Unavailable));
@@ -120,7 +120,7 @@ async fn after_failures_in_a_row_the_breaker_answers_until_a_probe_succeeds() {
     let health = healthy.clone();
     let server = Scripted::start(move |_| Reply::new(if health.load(Ordering::SeqCst) == 0 { 500 } else { 200 })).await;
     let mut config = server.config();
-    (config.breaker_failures, config.breaker_pause) = (2, Duration::from_millis(200));
+    (config.breaker_failures, config.breaker_pause) = (2, Duration::from_secs(1));
     let metrics = Arc::new(Metrics::new());
     let origin = origin_with(&config, &metrics);
     assert_eq!(kind(&origin).await, Some(UpstreamErrorKind::Unavailable));
@@ -131,7 +131,7 @@ async fn after_failures_in_a_row_the_breaker_answers_until_a_probe_succeeds() {
     assert!(metrics.encode().contains(r#"harbinger_upstream_breaker_open{upstream="test.example"} 1"#));
     assert_eq!(server.seen().len(), 2);
     healthy.store(1, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(kind(&origin).await, None);
     assert!(metrics.encode().contains(r#"harbinger_upstream_breaker_open{upstream="test.example"} 0"#));
 }
@@ -218,4 +218,34 @@ async fn a_configuration_that_cannot_be_used_is_named_by_its_key() {
     }
     let error = HttpOrigin::new(&Upstream::new("x.example"), &Arc::new(Metrics::new()), "a\nb", Handle::current());
     assert_eq!(error.unwrap_err().key(), "via");
+}
+
+#[tokio::test]
+async fn a_refusal_from_elsewhere_does_not_close_the_breaker() {
+    let asked = AtomicUsize::new(0);
+    let server = Scripted::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::new(500),
+        _ => Reply::new(307).header("location", "http://127.0.0.2/"),
+    })
+    .await;
+    let mut config = server.config();
+    (config.breaker_failures, config.breaker_pause) = (1, Duration::from_millis(1));
+    let metrics = Arc::new(Metrics::new());
+    let origin = origin_with(&config, &metrics);
+    assert_eq!(kind(&origin).await, Some(UpstreamErrorKind::Unavailable));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(kind(&origin).await, Some(UpstreamErrorKind::Forbidden));
+    assert!(metrics.encode().contains(r#"harbinger_upstream_breaker_open{upstream="test.example"} 1"#));
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_frees_its_place() {
+    let server = Scripted::start(|seen| if seen.path().ends_with("/latest") { Reply::silence() } else { Reply::new(200) }).await;
+    let mut config = server.config();
+    config.max_concurrency = 1;
+    let origin = origin(&config);
+    let (name, latest) = (name(), latest());
+    let left = tokio::time::timeout(Duration::from_millis(50), origin.manifest(&name, &latest)).await;
+    assert!(left.is_err());
+    origin.manifest(&name, &"other".parse().unwrap()).await.unwrap();
 }
