@@ -10,6 +10,8 @@ mod body;
 mod breaker;
 mod challenge;
 mod client;
+#[cfg(test)]
+mod conversations;
 mod credential_helper;
 mod credentials;
 mod docker_config;
@@ -24,6 +26,8 @@ mod realms;
 mod referrers;
 mod retry;
 mod routes;
+#[cfg(test)]
+mod scripted;
 mod tags;
 mod tokens;
 

@@ -12,7 +12,8 @@ use url::{Host, Url};
 use super::{UpstreamError, UpstreamErrorKind};
 
 /// Which hosts may have which addresses. Hosts that the operator configured may have any; hosts that an upstream names
-/// (redirects, token services) only public ones.
+/// (redirects, token services) only public ones. Behind a proxy it is the proxy that resolves names, so only addresses that
+/// stand in a URL are checked here.
 #[derive(Debug, Clone)]
 pub(super) struct AddressRule {
     configured: Arc<HashSet<String>>,

@@ -50,6 +50,8 @@ impl Authorization {
     pub(super) async fn known(&self, repository: &RepositoryName) -> Result<Option<Proof>, UpstreamError> {
         let known = self.known.read().clone();
         match known {
+            // What is open to everyone can still be had without a password.
+            Some(Challenge::Basic) if self.credentials.get(repository.as_str()).await?.is_none() => Ok(None),
             Some(challenge) => self.meet(&challenge, repository).await.map(Some),
             None => Ok(None),
         }

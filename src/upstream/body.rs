@@ -94,3 +94,50 @@ pub(super) async fn drain(response: Response) {
         let _ = timeout(SOON, Incoming::new(response, String::new(), SOON).collect(LITTLE, "")).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::unfold;
+
+    use super::*;
+
+    /// A body of `count` pieces of `size` bytes, one every `pause`.
+    fn incoming(count: u32, size: usize, pause: Duration, idle: Duration) -> Incoming {
+        let pieces = unfold(count, move |left| async move {
+            tokio::time::sleep(pause).await;
+            (left > 0).then(|| (Ok::<_, std::io::Error>(vec![b'x'; size]), left - 1))
+        });
+        let response = hyper::http::Response::new(reqwest::Body::wrap_stream(pieces));
+        Incoming::new(response.into(), "http://r.example".to_owned(), idle)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drip_is_cut() {
+        let drip = incoming(1000, 1, Duration::from_secs(10), Duration::from_secs(30));
+        let error = drip.collect(1 << 20, "blob").await.unwrap_err();
+        assert!(error.kind == UpstreamErrorKind::Timeout && error.message.contains("1 KiB/s"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_body_may_take_as_long_as_it_needs() {
+        let steady = incoming(1000, 2048, Duration::from_secs(1), Duration::from_secs(30));
+        assert_eq!(steady.collect(1000 * 2048, "blob").await.unwrap().len(), 1000 * 2048);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_cut_and_a_slow_reader_is_not_blamed() {
+        let silent = incoming(1, 1, Duration::from_secs(31), Duration::from_secs(30));
+        assert_eq!(silent.collect(10, "blob").await.unwrap_err().kind, UpstreamErrorKind::Timeout);
+        let mut read_slowly = incoming(10, 1, Duration::from_millis(1), Duration::from_secs(30));
+        while read_slowly.chunk().await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_over_the_limit_is_refused() {
+        let large = incoming(3, 10, Duration::ZERO, Duration::from_secs(1));
+        assert_eq!(large.collect(29, "blob").await.unwrap_err().kind, UpstreamErrorKind::BadAnswer);
+        assert_eq!(incoming(3, 10, Duration::ZERO, Duration::from_secs(1)).collect(30, "blob").await.unwrap().len(), 30);
+    }
+}

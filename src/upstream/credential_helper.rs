@@ -87,7 +87,7 @@ fn first_line(output: &[u8]) -> Option<String> {
     Some(line)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{fs::File, io::AsyncReadExt, runtime::Handle, time::Instant};
 
 use super::{
     UpstreamError, UpstreamErrorKind, credential_helper,
@@ -20,7 +20,7 @@ use crate::{
 const KEEP_ANSWERS: Duration = Duration::from_secs(300);
 /// How long a password file is good: long enough not to be read for every request.
 const KEEP_PASSWORD: Duration = Duration::from_secs(30);
-const MAX_FILE: usize = 1 << 20;
+const MAX_FILE: u64 = 1 << 20;
 
 /// What proves who we are.
 pub(super) enum Credentials {
@@ -186,10 +186,13 @@ impl CredentialSource {
 }
 
 async fn read(key: &str, path: &PathBuf) -> Result<String, UpstreamError> {
-    let text = tokio::fs::read_to_string(path)
-        .await
-        .map_err(|error| unusable(format!("{key}: cannot read {}: {error}", path.display())))?;
-    if text.len() > MAX_FILE { Err(unusable(format!("{key}: {} is larger than 1 MiB", path.display()))) } else { Ok(text) }
+    let mut text = String::new();
+    let length = async { File::open(path).await?.take(MAX_FILE + 1).read_to_string(&mut text).await }.await;
+    match length {
+        Err(error) => Err(unusable(format!("{key}: cannot read {}: {error}", path.display()))),
+        Ok(length) if length as u64 > MAX_FILE => Err(unusable(format!("{key}: {} is larger than 1 MiB", path.display()))),
+        Ok(_) => Ok(text),
+    }
 }
 
 fn unusable(text: String) -> UpstreamError {
@@ -231,9 +234,10 @@ mod tests {
         let error = source.get("x").await.unwrap_err();
         assert_eq!(error.kind, UpstreamErrorKind::CredentialsRefused);
         assert!(error.message.contains("password_file"), "{error}");
+        fs::write(&path, "x".repeat((1 << 20) + 1)).unwrap();
+        assert!(source.get("x").await.unwrap_err().message.contains("larger"));
     }
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn a_helper_is_asked_once_and_again_after_a_refusal() {
         use std::os::unix::fs::PermissionsExt;

@@ -136,8 +136,12 @@ impl Exchange {
         };
         let labels = UpstreamLabels { upstream: self.name.clone(), operation: ask.operation.as_str(), outcome };
         self.metrics.upstream_requests.get_or_create(&labels).inc();
-        match &result {
-            Err(error) if may_pass(error) => pass.failed(),
+        match result.as_ref().map_err(|error| error.kind) {
+            Err(UpstreamErrorKind::Unavailable | UpstreamErrorKind::Timeout) => pass.failed(),
+            // These may come from here or from a token service: they say nothing about the upstream.
+            Err(UpstreamErrorKind::CredentialsRefused | UpstreamErrorKind::Forbidden | UpstreamErrorKind::RateLimited) => {
+                drop(pass)
+            }
             _ => pass.answered(),
         }
         result
@@ -253,4 +257,32 @@ fn location(response: &Response, from: &Url) -> Result<Url, UpstreamError> {
 
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn led(from: &str, to: &str) -> Result<String, UpstreamErrorKind> {
+        let response = hyper::http::Response::builder().status(307).header(LOCATION, to).body("").unwrap();
+        location(&response.into(), &from.parse().unwrap()).map(String::from).map_err(|error| error.kind)
+    }
+
+    #[test]
+    fn redirects_lead_anywhere_but_out_of_https() {
+        assert_eq!(led("https://r.example/v2/a", "https://s.example/x?y"), Ok("https://s.example/x?y".to_owned()));
+        assert_eq!(led("https://r.example/v2/a", "../b"), Ok("https://r.example/b".to_owned()));
+        assert_eq!(led("http://r.example/v2/a", "//s.example/x"), Ok("http://s.example/x".to_owned()));
+        assert_eq!(led("http://r.example/v2/a", "https://r.example/v2/a"), Ok("https://r.example/v2/a".to_owned()));
+        assert_eq!(led("https://r.example/v2/a", "http://r.example/v2/a"), Err(UpstreamErrorKind::Forbidden));
+        assert_eq!(led("https://r.example/v2/a", "http://"), Err(UpstreamErrorKind::BadAnswer));
+    }
+
+    #[test]
+    fn secrets_do_not_stand_in_debug_texts() {
+        let header = super::super::tokens::basic("user", &"s3cret".to_owned().into());
+        let credential = super::super::credentials::CredentialId::of(None);
+        let text = format!("{:?}", Proof::Basic { header, credential });
+        assert!(text.contains("Sensitive") && !text.contains("dXNlcjpzM2NyZXQ"), "{text}");
+    }
 }

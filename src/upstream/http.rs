@@ -82,7 +82,7 @@ impl HttpOrigin {
         let base = base(config)?;
         for (key, path) in [("password_file", &config.password_file), ("docker_config", &config.docker_config)] {
             if let Some(path) = path {
-                fs::metadata(path)
+                fs::File::open(path)
                     .map_err(|error| OriginError::new(&config.name, key, format!("cannot read {}: {error}", path.display())))?;
             }
         }

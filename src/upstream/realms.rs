@@ -94,7 +94,7 @@ mod tests {
             "https://auth.docker.io@evil.example/token",
             "https://user@auth.docker.io/token",
             "http://auth.docker.io/token",
-            "https://xn--uth-docker-q6g.io/token",
+            "https://\u{430}uth.docker.io/token",
             "ftp://auth.docker.io/token",
             "file:///etc/passwd",
             "data:text/plain,x",
