@@ -4,12 +4,14 @@
 
 mod cache;
 mod logging;
+mod names;
 mod server;
 mod storage;
 mod upstream;
 
 pub use cache::{Cache, OnDelete};
 pub use logging::{AccessLog, Logging};
+pub use names::{DOCKER_HUB, InvalidNames, Names, normal};
 pub use server::Server;
 pub use storage::{Disk, Memory, Storage};
 pub use upstream::{Mode, Upstream};
