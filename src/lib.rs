@@ -21,6 +21,7 @@
 
 pub mod app;
 pub mod config;
+pub mod customers;
 pub mod oci;
 pub mod registry;
 pub mod telemetry;
