@@ -8,11 +8,11 @@ use std::{
 fn harbinger(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harbinger"));
     command.args(arguments).env_clear().env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_DATA_HOME", "/data");
-    command.envs(variables.iter().copied()).output().unwrap()
+    command.envs(variables.iter().copied()).output().expect("the program runs")
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8(bytes.to_vec()).expect("output is text")
 }
 
 #[test]
