@@ -1,3 +1,61 @@
-//! The subcommands, one file each.
+//! The command line: one file a subcommand.
 
-pub mod demo;
+mod check;
+mod demo;
+mod serve;
+
+pub use check::Check;
+pub use demo::Demo;
+pub use serve::Serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An OCI registry pull-through cache that fetches layers before they are asked for.
+#[derive(Debug, Parser)]
+#[command(name = "harbinger", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Serve),
+    Check(Check),
+    Demo(Demo),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  harbinger serve
+      Mirrors the well-known public registries on 127.0.0.1:5000. Then: crane manifest localhost:5000/docker.io/library/alpine
+  harbinger check --config harbinger.toml
+      Tells whether a configuration is right, and prints what is in force.
+  harbinger demo
+      Shows what the cache does, against a registry of its own behind a slow line; needs no network.
+
+Every configuration key can be set by an environment variable: HARBINGER_SERVER__LISTEN=0.0.0.0:5000";
+
+impl Cli {
+    /// Runs the subcommand to its end, on a multi-threaded tokio runtime.
+    pub async fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(serve) => serve.run().await,
+            Command::Check(check) => check.run(),
+            Command::Demo(demo) => demo.run().await.map_or_else(failure, |()| ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// The only place that reads the environment of the process.
+fn environment() -> Vec<(String, String)> {
+    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+fn failure(error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}

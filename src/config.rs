@@ -3,13 +3,26 @@
 //! Sources, strongest first: command-line flags, environment, file, defaults.
 
 mod cache;
+mod environment;
+mod error;
+mod file;
+mod load;
 mod logging;
+mod names;
+mod reference;
+mod restart;
 mod server;
+mod size;
 mod storage;
 mod upstream;
+mod validate;
 
 pub use cache::{Cache, OnDelete};
+pub use error::{ConfigError, Place};
+pub use load::{Flags, Sources, load};
 pub use logging::{AccessLog, Logging};
+pub use names::{DOCKER_HUB, InvalidNames, Names, normal};
+pub use reference::{Key, Kind, reference, reference_page};
 pub use server::Server;
 pub use storage::{Disk, Memory, Storage};
 pub use upstream::{Mode, Upstream};

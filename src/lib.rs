@@ -4,11 +4,11 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | `cli` | the subcommands: `serve`, `check`, `demo` |
+//! | [`cli`] | the subcommands: `serve`, `check`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
 //! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what a pull, a tag list or a referrers list means for a repository: the orchestrator |
-//! | `customers` | who asks |
+//! | [`customers`] | who asks |
 //! | `catalog` | durable rows: links, tags (redb) |
 //! | [`tiers`] | where bytes live: memory, disk |
 //! | `fill` | one upstream transfer per digest, followed by everyone who wants it |
@@ -22,9 +22,10 @@
 
 pub mod app;
 pub mod catalog;
-pub mod coalesce;
 pub mod cli;
+pub mod coalesce;
 pub mod config;
+pub mod customers;
 pub mod fill;
 pub mod oci;
 pub mod registry;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Logging {
     /// Which messages are written: a level (`error`, `warn`, `info`, `debug`, `trace`) or `target=level` pairs.
     pub level: String,
-    /// Whether messages are JSON objects, one a line.
+    /// Whether messages are JSON objects, one a line. Needs a restart.
     pub json: bool,
     /// One line per request on standard output.
     pub access: AccessLog,

@@ -30,6 +30,7 @@ pub struct Server {
     pub write_stall_timeout: Duration,
     /// A client that takes fewer bytes per second than this, averaged over `write_stall_timeout`, is cut off; 0 allows any
     /// pace. Needs a restart.
+    #[serde(serialize_with = "super::size::exact")]
     pub min_write_rate: ByteSize,
     /// After a request to stop, answers under way may finish for this long.
     #[serde(with = "humantime_serde")]

@@ -22,8 +22,10 @@ pub struct Storage {
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
     /// Bytes held at most.
+    #[serde(serialize_with = "super::size::exact")]
     pub limit: ByteSize,
     /// Content larger than this stays on disk, from where it is sent without passing through the process.
+    #[serde(serialize_with = "super::size::exact")]
     pub max_entry: ByteSize,
 }
 
@@ -38,6 +40,7 @@ impl Default for Memory {
 #[serde(default, deny_unknown_fields)]
 pub struct Disk {
     /// Bytes held at most.
+    #[serde(serialize_with = "super::size::exact")]
     pub limit: ByteSize,
 }
 

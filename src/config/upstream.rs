@@ -1,13 +1,13 @@
 //! `[[upstream]]`
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 /// One registry that is mirrored, and how it is reached.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The name that clients use for it: `docker.io`, `registry.example:5000`.
@@ -55,7 +55,7 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_cert_file: Option<PathBuf>,
     /// HTTP proxy for this upstream. Absent: the environment's (`HTTPS_PROXY`, `NO_PROXY`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "masked_url")]
     pub proxy: Option<Url>,
     /// Longest time to connect, TLS included.
     #[serde(default = "connect_timeout", with = "humantime_serde")]
@@ -153,4 +153,23 @@ const fn breaker_pause() -> Duration {
 /// Secrets are never printed.
 fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(if secret.is_some() { "********" } else { "" })
+}
+
+/// A proxy's URL may hold a password.
+fn masked_url<S: Serializer>(url: &Option<Url>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut url = url.clone();
+    if let Some(url) = &mut url
+        && url.password().is_some()
+    {
+        // Fails for URLs that cannot hold a password.
+        let _ = url.set_password(Some("********"));
+    }
+    url.serialize(serializer)
+}
+
+/// As it is written: with secrets masked.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
 }

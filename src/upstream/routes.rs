@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use super::Origin;
-use crate::{config::Mode, oci::RepositoryName};
+use crate::{
+    config::{self, DOCKER_HUB, InvalidNames, Mode, Names},
+    oci::RepositoryName,
+};
 
 /// One configured upstream.
 #[derive(Debug)]
@@ -54,22 +57,99 @@ pub enum RouteError {
 
 /// All configured upstreams.
 pub struct Routes {
-    routes: Vec<Arc<Route>>,
+    entries: Vec<Entry>,
+    names: Names,
+}
+
+struct Entry {
+    route: Arc<Route>,
+    /// Whether a name of one component means `library/name`.
+    library: bool,
 }
 
 impl Routes {
+    /// Takes the upstreams in their configured order; the first one is the default.
+    ///
+    /// # Errors
+    /// [`InvalidNames`]: a name that is malformed, or that means two upstreams.
+    pub fn new(entries: Vec<(config::Upstream, Arc<dyn Origin>)>) -> Result<Self, InvalidNames> {
+        let names = Names::new(entries.iter().map(|(upstream, _)| upstream))?;
+        let entries = entries.into_iter().map(|(upstream, origin)| entry(&upstream, origin)).collect();
+        Ok(Self { entries, names })
+    }
+
+    /// The upstreams in their configured order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.entries.iter().map(|entry| &entry.route)
+    }
+
     /// Tells which repository of which upstream is meant.
+    ///
+    /// What counts, strongest first: the namespace, the prefix before `/v2/`, the name of an upstream at the beginning of
+    /// the path, the `Host` header, the default upstream. The first three must agree; a `Host` that means nothing is ignored.
     ///
     /// # Errors
     /// [`RouteError`]; nothing is ever dialled because of a name that is not configured.
     pub fn resolve(&self, address: Address<'_>) -> Result<Target, RouteError> {
-        let _ = (address, &self.routes);
-        unimplemented!()
+        let namespace = address.namespace.filter(|text| !text.is_empty()).map(|text| self.configured(text)).transpose()?;
+        let prefix = address.prefix.map(|text| self.configured(text)).transpose()?;
+        let said = self.agree(namespace, prefix)?;
+        let (in_path, repository) = self.split(address.path, said.is_some())?;
+        let chosen = self.agree(said, in_path)?.or_else(|| address.host.and_then(|host| self.names.at_host(host))).unwrap_or(0);
+        let Entry { route, library } = self.entries.get(chosen).ok_or_else(|| unknown(""))?;
+        let repository =
+            if *library && !repository.contains('/') { format!("library/{repository}").parse()? } else { repository.parse()? };
+        Ok(Target { route: Arc::clone(route), repository })
     }
+
+    fn configured(&self, text: &str) -> Result<usize, RouteError> {
+        self.names.named(text).ok_or_else(|| unknown(text))
+    }
+
+    fn agree(&self, one: Option<usize>, other: Option<usize>) -> Result<Option<usize>, RouteError> {
+        match (one, other) {
+            (Some(one), Some(other)) if one != other => {
+                Err(RouteError::Conflict(self.entries[one].route.name.to_string(), self.entries[other].route.name.to_string()))
+            }
+            _ => Ok(one.or(other)),
+        }
+    }
+
+    /// Takes the name of an upstream off the beginning of a path, once. A first component that only looks like a registry is
+    /// part of the repository's name when something else `said` which upstream is meant, and an unknown upstream when not.
+    fn split<'a>(&self, path: &'a str, said: bool) -> Result<(Option<usize>, &'a str), RouteError> {
+        let Some((first, rest)) = path.split_once('/') else {
+            return Ok((None, path));
+        };
+        match self.names.named(first) {
+            Some(found) => Ok((Some(found), rest)),
+            None if !said && looks_like_a_registry(first) => Err(unknown(first)),
+            None => Ok((None, path)),
+        }
+    }
+}
+
+fn entry(upstream: &config::Upstream, origin: Arc<dyn Origin>) -> Entry {
+    let name = config::normal(&upstream.name).unwrap_or_else(|| upstream.name.clone());
+    let library = upstream.library.unwrap_or_else(|| DOCKER_HUB.contains(&name.as_str()));
+    Entry { route: Arc::new(Route { name: name.into(), mode: upstream.mode, origin }), library }
+}
+
+/// The rule by which clients tell a registry from the first part of a repository's name.
+fn looks_like_a_registry(component: &str) -> bool {
+    component.contains(['.', ':']) || component.eq_ignore_ascii_case("localhost")
+}
+
+/// The name is the client's text: it is cut before it gets into answers and logs.
+fn unknown(text: &str) -> RouteError {
+    RouteError::UnknownUpstream(text.chars().take(255).collect())
 }
 
 impl fmt::Debug for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.routes.iter().map(|route| &route.name)).finish()
+        f.debug_list().entries(self.iter().map(|route| &route.name)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! What cannot change while running.
+
+use toml::{Table, Value};
+
+use super::{Config, reference};
+
+impl Config {
+    /// The keys that differ in `new` but take effect only after a restart.
+    pub fn restart_needed(&self, new: &Self) -> Vec<String> {
+        let (Ok(old), Ok(new)) = (Table::try_from(self), Table::try_from(new)) else {
+            return Vec::new();
+        };
+        let fixed = reference().into_iter().filter(|key| key.restart).map(|key| key.path);
+        fixed.filter(|path| value(&old, path) != value(&new, path)).collect()
+    }
+}
+
+fn value<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.');
+    let first = table.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.get(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytesize::ByteSize;
+
+    use super::*;
+
+    #[test]
+    fn only_what_changed_and_is_fixed() {
+        let old = Config::default();
+        assert_eq!(old.restart_needed(&old), Vec::<String>::new());
+        let mut new = old.clone();
+        new.cache.tag_ttl = Duration::from_secs(1);
+        new.server.region = "eu".to_owned();
+        assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+        new.server.listen = ([127, 0, 0, 1], 1).into();
+        new.server.min_write_rate = ByteSize::b(1025);
+        new.storage.disk.limit = ByteSize::b(ByteSize::gib(50).as_u64() + 1);
+        assert_eq!(old.restart_needed(&new), ["server.listen", "server.min_write_rate", "storage.disk.limit"]);
+    }
+}

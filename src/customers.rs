@@ -1,0 +1,49 @@
+//! Who asks. A name for the log; it grants nothing.
+
+use std::{fmt, sync::Arc};
+
+/// A customer as the request names it, or anonymous. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Customer(Option<Arc<str>>);
+
+impl Customer {
+    /// Longest accepted name.
+    pub const MAX_LEN: usize = 64;
+
+    /// Takes the name from a header: 1 to 64 letters, digits, `.`, `_` and `-`. Anything else is anonymous, so that no text of
+    /// a stranger gets into logs.
+    pub fn from_header(value: Option<&str>) -> Self {
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let legal = |name: &&str| (1..=Self::MAX_LEN).contains(&name.len()) && name.bytes().all(is_legal);
+        Self(value.filter(legal).map(Into::into))
+    }
+
+    /// The name; `None` when anonymous.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Display for Customer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().unwrap_or("anonymous"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_strangers() {
+        let longest = "a".repeat(64);
+        for name in ["acme", "team-1.eu_west", "A", &longest] {
+            assert_eq!(Customer::from_header(Some(name)).to_string(), name);
+        }
+        let too_long = "a".repeat(65);
+        for text in [None, Some(""), Some("a b"), Some("a\n"), Some("\u{1b}[31m"), Some("\u{e9}"), Some("a/b"), Some(&too_long)] {
+            let customer = Customer::from_header(text);
+            assert_eq!((customer.name(), customer.to_string().as_str()), (None, "anonymous"), "{text:?}");
+        }
+    }
+}
