@@ -1,6 +1,5 @@
 """The registries that stand behind the mirror, and what is pushed into them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +30,14 @@ def debian(place):
 
 @dataclass
 class Loaded:
-    """What the suite is told of the content: names only, it judges the answers by themselves."""
+    """The names of the content. The suite is told no more than these; our own checks also use which digest a tag means, and
+    `artifacts`, which has by digest the artifact type of whatever refers to the subject."""
 
-    tags: list[str]
+    tags: dict[str, str]
     manifests: list[str]
     blobs: list[str]
     referrers: list[str]
+    artifacts: dict[str, str]
 
 
 def fill(url, tag_schema):
@@ -51,23 +52,20 @@ def fill(url, tag_schema):
             (images[1], {"platform": {"os": "linux", "architecture": "arm64"}}),
         ]
     )
-    artifacts = [content.artifact(images[0], kind) for kind in ("application/vnd.example.sbom", "application/vnd.example.signature")]
+    kinds = ["application/vnd.example.sbom", "application/vnd.example.signature"]
+    artifacts = {content.artifact(images[0], kind): kind for kind in kinds}
 
     blobs = [to.blob(data) for data in [*layers, *configs, b"{}", b""]]
     tagged = {"v1": images[0], "v2": images[1]}
     manifests = [to.manifest(data, content.MANIFEST, tag) for tag, data in tagged.items()]
     manifests.append(to.manifest(multi, content.INDEX, "latest"))
     manifests += [to.manifest(data, content.MANIFEST) for data in artifacts]
-    tags = [*tagged, "latest"]
+    tags = dict(zip([*tagged, "latest"], manifests))
     if tag_schema:
         # This registry, unlike the other one, also knows digests of 512 bits.
         blobs.append(to.blob(content.noise(5000, seed=512), "sha512"))
-        listing = content.index([(data, {"artifactType": kind_of(data)}) for data in artifacts])
+        listing = content.index([(data, {"artifactType": kind}) for data, kind in artifacts.items()])
         tag = manifests[0].replace(":", "-")
-        to.manifest(listing, content.INDEX, tag)
-        tags.append(tag)
-    return Loaded(tags=tags, manifests=manifests, blobs=blobs, referrers=[manifests[0]])
-
-
-def kind_of(artifact):
-    return json.loads(artifact)["artifactType"]
+        tags[tag] = to.manifest(listing, content.INDEX, tag)
+    named = {content.digest(data): kind for data, kind in artifacts.items()}
+    return Loaded(tags=tags, manifests=manifests, blobs=blobs, referrers=[manifests[0]], artifacts=named)

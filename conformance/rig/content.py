@@ -55,13 +55,13 @@ def index(manifests, **more):
 
 
 def artifact(subject, kind):
-    """An artifact without layers of its own that refers to `subject`, the bytes of an image manifest."""
+    """An artifact that refers to `subject`, the bytes of an image manifest. Its kind is the media type of its configuration,
+    the form that older registries understand too."""
     return encode(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "artifactType": kind,
-            "config": descriptor(b"{}", EMPTY),
+            "config": descriptor(b"{}", kind),
             "layers": [descriptor(b"{}", EMPTY)],
             "subject": descriptor(subject, MANIFEST),
             "annotations": {"org.example.kind": kind},

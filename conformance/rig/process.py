@@ -1,6 +1,7 @@
 """A server process: started, awaited, measured and stopped by its id."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -100,8 +101,19 @@ class Process:
         return total / 1024
 
 
+GIVEN = set()
+
+
 def free_port():
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of loopback that nobody listens on, from below those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
