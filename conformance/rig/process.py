@@ -23,7 +23,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                # What is named so is for us, but Harbinger would take it for its configuration.
+                env={**{name: value for name, value in os.environ.items() if not name.startswith("HARBINGER_")}, **(env or {})},
                 cwd=cwd,
             )
 
