@@ -1,0 +1,75 @@
+"""The lab folder (everything that is fetched, built or written) and the programs that stand in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = Path(os.environ.get("HARBINGER_LAB") or Path(tempfile.gettempdir()) / "harbinger-conformance")
+
+
+def folder(*parts, fresh=False):
+    """A folder below the lab; with `fresh`, emptied first."""
+    path = LAB.joinpath(*parts)
+    if fresh:
+        shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def harbinger():
+    """The binary under test: `$HARBINGER`, or the release build, which is made when it is absent."""
+    named = os.environ.get("HARBINGER")
+    if named:
+        path = Path(named).resolve()
+        if not path.is_file():
+            sys.exit(f"HARBINGER={named}: no such file")
+        return path
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or "target")
+    path = ROOT / target / "release" / "harbinger"
+    if not path.is_file():
+        say("building the release binary")
+        subprocess.run(["cargo", "build", "--release", "--bin", "harbinger"], cwd=ROOT, check=True)
+    return path
+
+
+def go_program(name, module, version):
+    """A program installed as a Go module, once per version. `name` is its folder: two programs may have one file name."""
+    place = folder("go", f"{name}-{version}")
+    path = place / Path(module).name
+    if not path.is_file():
+        say(f"installing {name} {version}")
+        subprocess.run(["go", "install", f"{module}@{version}"], env={**os.environ, "GOBIN": str(place)}, check=True)
+    return path
+
+
+def go_build(name, source):
+    """A Go program of this repository, built when its source is newer than the program."""
+    path = folder("go", name) / name
+    newest = max(file.stat().st_mtime for file in source.iterdir())
+    if not path.is_file() or path.stat().st_mtime < newest:
+        say(f"building {name}")
+        subprocess.run(["go", "build", "-o", str(path), "."], cwd=source, check=True)
+    return path
+
+
+def debian(**packages):
+    """Sees that commands exist, given as command=package (`_` for `-`); installs the packages of those that do not."""
+    search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    missing = sorted({package for command, package in packages.items() if not shutil.which(command.replace("_", "-"), path=search)})
+    if missing:
+        say("installing " + " ".join(missing))
+        quiet = {"stdout": subprocess.DEVNULL, "check": True, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        wait = ["-o", "DPkg::Lock::Timeout=600", "-qq"]
+        # Their services must not start: the servers under test are started here, with their own configurations.
+        subprocess.run(["apt-get", *wait, "update"], **quiet)
+        subprocess.run(["apt-get", *wait, "install", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *missing], **quiet)
+    os.environ["PATH"] = search
+
+
+def say(message):
+    """A line about what is going on, at once."""
+    print(message, flush=True)
