@@ -93,21 +93,21 @@ case_ns() {
 
 # An image that Harbinger's upstream does not have: its 404 sends the client on to Docker Hub.
 case_fallback() {
-  local hub_line harbinger_line
-  hub_line=$(lines hub) harbinger_line=$(lines harbinger)
+  local content_line harbinger_line
+  content_line=$(lines content) harbinger_line=$(lines harbinger)
   pull_and_check hub only-at-hub "$(client_reference only-at-hub :1)" "$ARCH" || return
   since harbinger "$harbinger_line" | grep only-at-hub >/dev/null || { WHY="Harbinger was not asked"; return 1; }
-  served_once hub "$hub_line" hub only-at-hub
+  served_once content "$content_line" hub only-at-hub
 }
 
-# Docker Hub behind Harbinger, which fetches the tokens.
+# Docker Hub behind Harbinger, which fetches the tokens and follows the redirects.
 case_hub() {
-  local hub_line harbinger_line tokens_line blob
+  local hub_line content_line harbinger_line tokens_line blob
   stop harbinger
   harbinger_start_hub || return
-  hub_line=$(lines hub) harbinger_line=$(lines harbinger) tokens_line=$(lines tokens)
+  hub_line=$(lines hub) content_line=$(lines content) harbinger_line=$(lines harbinger) tokens_line=$(lines tokens)
   pull_and_check hub tokens "$(client_reference tokens :1)" "$ARCH" || return
-  served_once hub "$hub_line" hub tokens || return
+  served_once hub "$hub_line" hub tokens && served_once content "$content_line" hub tokens || return
   (($(lines tokens) > tokens_line)) || { WHY="no token was fetched"; return 1; }
   for blob in $(fact hub tokens "$ARCH" blobs | tr , ' '); do
     since harbinger "$harbinger_line" | grep "$blob" >/dev/null || { WHY="blob ${blob:7:12} did not pass through Harbinger"; return 1; }
@@ -167,7 +167,7 @@ run_client() {
     hub_line=$(lines hub)
     if ! "case_$case"; then
       failed "$CLIENT" "$case" "$WHY"
-      show_logs "$CLIENT" harbinger origin hub
+      show_logs "$CLIENT" harbinger origin hub content tokens
     elif [[ $case != fallback && $case != hub ]] && (($(lines hub) > hub_line)); then
       failed "$CLIENT" "$case" "the client went past Harbinger to Docker Hub"
       show_logs "$CLIENT" harbinger

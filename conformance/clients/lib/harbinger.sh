@@ -22,5 +22,14 @@ harbinger_start_plain() {
   harbinger_start --upstream "docker.io=http://$ORIGIN" --upstream "registry.example:5000=http://$OTHER" --upstream "other.example=http://$OTHER"
 }
 
-# With no upstream named: Docker Hub and its kin, over TLS and with tokens.
-harbinger_start_hub() { harbinger_start; }
+# Docker Hub, over TLS and with tokens. Its stand-in lives on loopback addresses, where an upstream may not send Harbinger unless
+# it is told so.
+harbinger_start_hub() {
+  cat >"$WORK/harbinger-hub.toml" <<TOML
+[[upstream]]
+name = "docker.io"
+url = "$HUB"
+allow_private_addresses = true
+TOML
+  harbinger_start --config "$WORK/harbinger-hub.toml"
+}

@@ -3,11 +3,13 @@
 #
 #   origin  plain HTTP, what the upstream `docker.io` means in most cases
 #   other   plain HTTP, a second upstream
-#   hub     stands in for Docker Hub: TLS, the real host names, and tokens from a service of its own
+#   hub     stands in for Docker Hub: TLS, the real host names, tokens from a service of its own, blobs from a host of their own
 
 ORIGIN=127.0.0.1:5000
 OTHER=127.0.0.1:5001
 HUB=https://registry-1.docker.io
+HUB_TOKENS=https://auth.docker.io
+HUB_CONTENT=https://production.cloudflare.docker.com
 
 # registry_config NAME STORAGE ADDRESS
 registry_config() {
@@ -33,7 +35,8 @@ version: 0.1
 log: {level: warn, accesslog: {disabled: false}}
 storage: {filesystem: {rootdirectory: $WORK/hub}}
 http: {addr: "127.0.0.1:443", secret: none, tls: {certificate: $WORK/tls/server.pem, key: $WORK/tls/server.key}}
-auth: {token: {realm: "https://auth.docker.io/token", service: registry.docker.io, issuer: auth.docker.io, rootcertbundle: $WORK/tls/token.pem}}
+auth: {token: {realm: "$HUB_TOKENS/token", service: registry.docker.io, issuer: auth.docker.io, rootcertbundle: $WORK/tls/token.pem}}
+middleware: {storage: [{name: redirect, options: {baseurl: "$HUB_CONTENT/"}}]}
 YAML
 }
 
@@ -50,9 +53,10 @@ registries_start() {
   registry_config other other "$OTHER"
   hub_config
   origin_start && registry_start other "http://$OTHER" && registry_start hub "$HUB" || return
-  start tokens "$HERE/tokens.py" --listen 127.0.0.2:443 --tls-cert "$WORK/tls/server.pem" --tls-key "$WORK/tls/server.key" \
-    --cert "$WORK/tls/token.pem" --key "$WORK/tls/token.key"
-  until_ok tokens answers https://auth.docker.io/token
+  local tls=(--tls-cert "$WORK/tls/server.pem" --tls-key "$WORK/tls/server.key")
+  start tokens "$HERE/tokens.py" --listen 127.0.0.2:443 "${tls[@]}" --cert "$WORK/tls/token.pem" --key "$WORK/tls/token.key"
+  start content "$HERE/content.py" --listen 127.0.0.3:443 "${tls[@]}" --root "$WORK/hub"
+  until_ok tokens answers "$HUB_TOKENS/token" && until_ok content answers "$HUB_CONTENT/"
 }
 
 # fact SET NAME ARCH top|manifest|config|blobs
@@ -62,22 +66,25 @@ fact() {
     '$1 == set && $2 == name && $3 == arch { print $column; found = 1 } END { exit !found }' "$FACTS"
 }
 
-# served REGISTRY LINE DIGEST: how often it has sent that blob since that line of its log.
-served() { since "$1" "$2" | grep -cE "\"GET /v2/[^ ]+/blobs/$3 HTTP/[0-9.]+\" (200|206|307) "; }
+# served NAME LINE DIGEST: how often that registry, or the hub's content host, has sent that blob since that line of its log.
+served() {
+  local hex=${3#sha256:}
+  since "$1" "$2" | grep -cE "\"GET /[^ ]*(/blobs/sha256:$hex|/$hex/data)[^ ]* HTTP/[0-9.]+\" (200|206|307) "
+}
 
-# served_once REGISTRY LINE SET NAME...: whether every blob of these images was sent exactly once since then.
+# served_once NAME LINE SET IMAGE...: whether it has sent every blob of these images exactly once since then.
 served_once() {
-  local registry=$1 line=$2 set=$3 name blob count _
+  local name=$1 line=$2 set=$3 image blob count _
   shift 3
-  for name in "$@"; do
-    for blob in $(fact "$set" "$name" "$ARCH" blobs | tr , ' '); do
+  for image in "$@"; do
+    for blob in $(fact "$set" "$image" "$ARCH" blobs | tr , ' '); do
       # The line is written after the last byte: the client can be faster.
       for _ in $(seq 30); do
-        count=$(served "$registry" "$line" "$blob")
+        count=$(served "$name" "$line" "$blob")
         ((count)) && break
         sleep 0.1
       done
-      ((count == 1)) || { WHY="$registry sent blob ${blob:7:12} of $name $count times"; return 1; }
+      ((count == 1)) || { WHY="$name sent blob ${blob:7:12} of $image $count times"; return 1; }
     done
   done
 }

@@ -19,6 +19,7 @@ furnish_sandbox() {
   cat >>"$WORK/hosts" <<HOSTS
 127.0.0.1 registry-1.docker.io index.docker.io
 127.0.0.2 auth.docker.io
+127.0.0.3 production.cloudflare.docker.com
 HOSTS
   mount --bind "$WORK/hosts" /etc/hosts
 
@@ -44,7 +45,7 @@ make_certificates() {
     cd "$folder" || exit
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout authority.key -out authority.pem -subj "/CN=stand-in authority"
     openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj "/CN=registry-1.docker.io"
-    echo "subjectAltName=DNS:registry-1.docker.io,DNS:index.docker.io,DNS:auth.docker.io" >server.ext
+    echo "subjectAltName=DNS:registry-1.docker.io,DNS:index.docker.io,DNS:auth.docker.io,DNS:production.cloudflare.docker.com" >server.ext
     openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 -extfile server.ext -out server.pem
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout token.key -out token.pem -subj "/CN=auth.docker.io"
   ) >"$LOGS/certificates.log" 2>&1
