@@ -148,7 +148,7 @@ async fn a_token_service_that_fails_is_an_error_of_the_upstream() {
         upstream.holds_image(NAME, "v1", &image);
         upstream.wants_token(Some(300));
         upstream.when("*", "/token").always(fault);
-        let proxy = Setup::in_front_of(&upstream).without_retries().start().await;
+        let proxy = Setup::in_front_of(&upstream).start().await;
         proxy.get(&manifest_path(NAME, "v1")).await.is_error(&[502, 503, 504]);
         upstream.behaves();
         proxy.pull(NAME, "v1", &image).await;
@@ -257,7 +257,7 @@ async fn relative_redirects_and_their_loops() {
     upstream.holds_path("/elsewhere", &good.bytes);
     upstream.when("GET", &blob_path(NAME, &good)).always(redirect_to("/elsewhere"));
     upstream.when("GET", &blob_path(NAME, &round)).always(redirect_to(blob_path(NAME, &round)));
-    let proxy = Setup::in_front_of(&upstream).without_retries().start().await;
+    let proxy = Setup::in_front_of(&upstream).start().await;
     proxy.get(&blob_path(NAME, &good)).await.is_exactly(&good.bytes);
     proxy.get(&blob_path(NAME, &round)).await.is_error(&[502, 503]);
     assert!(upstream.count("GET", &round.digest) <= 11);
@@ -269,7 +269,7 @@ async fn redirects_to_private_addresses_need_leave() {
     let blob = Blob::random(1, 10);
     inside.holds_path("/inside", &blob.bytes);
     upstream.when("GET", &blob_path(NAME, &blob)).always(redirect_to(inside.url("/inside")));
-    let setup = Setup::in_front_of(&upstream).without_retries();
+    let setup = Setup::in_front_of(&upstream);
     let proxy = setup.with(|config| config.upstream[0].allow_private_addresses = false).start().await;
     proxy.get(&blob_path(NAME, &blob)).await.is_error(&[502, 503]);
     assert_eq!(inside.requests().len(), 0);
@@ -282,11 +282,11 @@ async fn a_foreign_token_service_gets_nothing_unless_it_is_listed() {
     upstream.holds_image(NAME, "v1", &image);
     upstream.wants_token_from(foreign.url("/token"), Some(300));
     foreign.wants_token(Some(300));
-    let proxy = with_credentials(&upstream).without_retries().start().await;
+    let proxy = with_credentials(&upstream).start().await;
     proxy.get(&manifest_path(NAME, "v1")).await.is_error(&[502, 503]);
     assert_eq!(foreign.requests().len(), 0);
 
-    let setup = Setup::in_front_of(&upstream).without_retries();
+    let setup = Setup::in_front_of(&upstream);
     let proxy = setup.with(|config| config.upstream[0].realms = vec!["127.0.0.2".to_owned()]).start().await;
     // Its tokens are not this upstream's, but it was asked.
     proxy.get(&manifest_path(NAME, "v1")).await;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::{
     content::{Blob, Image, KIB, MIB},
     proxy::{Proxy, Setup, blob_path},
-    upstream::{Upstream, truncated},
+    upstream::{Upstream, corrupt, no_header, truncated, with_junk_behind},
 };
 
 const NAME: &str = "library/demo";
@@ -73,18 +73,26 @@ async fn a_blob_larger_than_the_disk() {
     drop(disk);
 }
 
-/// A break upstream is healed also for bytes that are passed through.
+/// Bytes that are passed through are as right as those that are kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_break_while_the_disk_is_full() {
+async fn wrong_bytes_while_the_disk_is_full() {
     let upstream = Upstream::start().await;
     let setup = Setup::in_front_of(&upstream);
     let folder = setup.data().to_owned();
     let Some(disk) = SmallDisk::mount(&folder, "size=12m") else { return };
     let blob = Blob::random(1, 24 * MIB);
+    let path = blob_path(NAME, &blob);
     upstream.holds_blob(NAME, &blob);
-    upstream.when("GET", &blob_path(NAME, &blob)).once(truncated(20 * MIB));
     let proxy = setup.start().await;
-    proxy.get(&blob_path(NAME, &blob)).await.is_exactly(&blob.bytes);
+    for fault in [corrupt(), truncated(4 * MIB), with_junk_behind(1)] {
+        // The first transfer fills the disk; what comes after it is passed through.
+        upstream.when("GET", &path).once(no_header("X-None"));
+        upstream.when("GET", &path).always(fault);
+        let answer = proxy.get(&path).await;
+        assert!(!answer.complete || answer.body == blob.bytes, "a wrong body of {} bytes ended well", answer.body.len());
+        upstream.behaves();
+        proxy.get(&path).await.is_exactly(&blob.bytes);
+    }
     let _folder_to_be_removed = proxy.stop().await;
     drop(disk);
 }

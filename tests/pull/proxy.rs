@@ -64,10 +64,10 @@ impl Setup {
         })
     }
 
-    /// Failed requests are not tried again.
+    /// Failed requests are tried again, as they are when nothing is configured.
     #[must_use]
-    pub(crate) fn without_retries(self) -> Self {
-        self.with(|config| config.upstream[0].retries = 0)
+    pub(crate) fn with_retries(self) -> Self {
+        self.with(|config| config.upstream[0].retries = 2)
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -80,12 +80,14 @@ impl Setup {
     }
 }
 
-/// A mirrored registry that stands on loopback. Its breaker never opens: a test that wants one says so.
+/// A mirrored registry that stands on loopback. Its breaker never opens and nothing is tried again, since both depend on
+/// what was asked before: a test that wants them says so.
 pub(crate) fn mirror(name: &str, upstream: &Upstream) -> UpstreamConfig {
     UpstreamConfig {
         url: Some(upstream.url("/").parse().unwrap()),
         allow_private_addresses: true,
         breaker_failures: 1_000_000,
+        retries: 0,
         ..UpstreamConfig::new(name)
     }
 }

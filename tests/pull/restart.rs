@@ -193,7 +193,8 @@ async fn a_blob_larger_than_the_disk_tier_is_served_all_the_same() {
 /// A damaged file is never a complete body; it is fetched again.
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_files_are_not_served() {
-    let damages: [(&str, fn(&Path)); 4] = [
+    type Damage = (&'static str, fn(&Path));
+    let damages: [Damage; 4] = [
         ("shorter", |path| File::options().write(true).open(path).unwrap().set_len(7).unwrap()),
         ("empty", |path| File::options().write(true).open(path).unwrap().set_len(0).unwrap()),
         ("gone", |path| fs::remove_file(path).unwrap()),

@@ -137,7 +137,7 @@ async fn a_failure_is_one_only_for_those_who_waited_for_it() {
     let gate = Gate::closed();
     upstream.holds_blob(NAME, &blob);
     upstream.when("GET", &path).once(both(status(500), stalled(&gate)));
-    let proxy = Setup::in_front_of(&upstream).without_retries().start().await;
+    let proxy = Setup::in_front_of(&upstream).start().await;
     let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(proxy.ask("GET", &path).send())).collect();
     gate.reached(1).await;
     a_moment().await;
