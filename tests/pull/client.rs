@@ -26,6 +26,9 @@ pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) 
     .await;
 }
 
+/// Most bytes taken from a socket at once.
+const READ_AT_ONCE: usize = 256 << 10;
+
 /// A request before it is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
@@ -121,7 +124,7 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 impl Incoming {
     /// Reads a head.
     pub(crate) async fn read(mut stream: TcpStream, without_body: bool) -> io::Result<Self> {
-        let mut buffer = Vec::new();
+        let mut buffer = Vec::with_capacity(READ_AT_ONCE);
         let end = loop {
             if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end;
