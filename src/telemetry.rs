@@ -4,4 +4,4 @@ mod cache_status;
 mod metrics;
 
 pub use cache_status::{CacheStatus, MissReason, StaleReason, TierName};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, OutcomeLabels, RequestLabels, UpstreamLabels};
