@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the subcommands: `serve`, `check`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
-//! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
+//! | [`api`] | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what a pull, a tag list or a referrers list means for a repository: the orchestrator |
 //! | [`customers`] | who asks |
 //! | `catalog` | durable rows: links, tags (redb) |
@@ -20,6 +20,7 @@
 //!
 //! `docs/ARCHITECTURE.md` walks through a pull; `tests/architecture.rs` keeps the arrows between rooms pointing one way.
 
+pub mod api;
 pub mod app;
 pub mod catalog;
 pub mod cli;

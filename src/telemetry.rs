@@ -6,4 +6,4 @@ mod metrics;
 
 pub use cache_status::{CacheStatus, MissReason, StaleReason, TierName};
 pub use logs::{LogError, Logs};
-pub use metrics::{Metrics, UpstreamLabels, UpstreamName};
+pub use metrics::{Metrics, OutcomeLabels, RequestLabels, UpstreamLabels, UpstreamName};

@@ -1,0 +1,67 @@
+//! end-2: GET and HEAD of blobs.
+
+use actix_web::http::{
+    StatusCode,
+    header::{self, HeaderValue},
+};
+
+use super::{
+    answer::{Answer, IMMUTABLE},
+    conditional,
+    error::ApiError,
+    routes::Ask,
+};
+use crate::{
+    oci::{Digest, ErrorCode, RangeRequest, Selected},
+    registry::Blob,
+    telemetry::CacheStatus,
+};
+
+const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+
+pub(super) async fn answer(ask: Ask<'_>, digest: &str) -> Result<Answer, ApiError> {
+    let digest: Digest = digest.parse()?;
+    let registry = &ask.service.registry;
+    let headers = ask.request.headers();
+    let has_already = conditional::has_already(headers, &digest);
+    if ask.is_head || has_already {
+        let (size, status) = registry.blob_head(&ask.target, &digest).await?;
+        let code = if has_already { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let size = if has_already { Some(0) } else { size };
+        return Ok(describe(code, status, &digest).length(size));
+    }
+    let blob = registry.blob(&ask.target, &digest).await?;
+    let range = RangeRequest::parse(conditional::range(headers, &digest));
+    Ok(send(blob, &digest, range))
+}
+
+fn send(blob: Blob, digest: &Digest, range: RangeRequest) -> Answer {
+    let (size, status) = (blob.size, blob.status);
+    let selected = size.map_or(Selected::Whole, |size| range.select(size));
+    match (selected, size) {
+        (Selected::Part(part), Some(size)) => describe(StatusCode::PARTIAL_CONTENT, status, digest)
+            .text_header(header::CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1))
+            .body(blob.into_body(Some(part)), Some(part.len())),
+        (Selected::Unsatisfiable, Some(size)) => unsatisfiable(size, status),
+        _ => describe(StatusCode::OK, status, digest).body(blob.into_body(None), size),
+    }
+}
+
+fn describe(code: StatusCode, status: CacheStatus, digest: &Digest) -> Answer {
+    Answer::new(code, status)
+        .digest(digest)
+        .header(header::CONTENT_TYPE, OCTET_STREAM)
+        .header(header::ACCEPT_RANGES, BYTES)
+        .header(header::CACHE_CONTROL, IMMUTABLE)
+}
+
+fn unsatisfiable(size: u64, status: CacheStatus) -> Answer {
+    let mut error = ApiError::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        ErrorCode::SizeInvalid,
+        format!("the range lies outside of the blob's {size} bytes"),
+    );
+    error.cache = status;
+    error.into_answer().text_header(header::CONTENT_RANGE, &format!("bytes */{size}"))
+}

@@ -1,0 +1,193 @@
+//! The one reader of request paths, over the path as it was sent: nothing is decoded, so nothing can be decoded twice.
+
+use crate::oci::ErrorCode;
+use actix_web::http::StatusCode;
+
+use super::error::ApiError;
+
+/// Longest path that is read, in bytes.
+const MAX_LEN: usize = 8 << 10;
+
+/// What a path asks for. Names and references are not parsed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resource<'a> {
+    /// `/healthz`
+    Alive,
+    /// `/readyz`
+    Ready,
+    /// `/metrics`
+    Metrics,
+    /// A path of the distribution API.
+    Registry {
+        /// `X` of `/X/v2/…`.
+        prefix: Option<&'a str>,
+        /// What follows `/v2/`.
+        what: Api<'a>,
+    },
+    /// Anything else.
+    Unknown,
+}
+
+/// What follows `/v2/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api<'a> {
+    /// Nothing: end-1.
+    Base,
+    /// `<name>/manifests/<reference>`: end-3.
+    Manifest(&'a str, &'a str),
+    /// `<name>/blobs/<digest>`: end-2.
+    Blob(&'a str, &'a str),
+    /// `<name>/tags/list`: end-8.
+    Tags(&'a str),
+    /// `<name>/referrers/<digest>`: end-12.
+    Referrers(&'a str, &'a str),
+    /// `<name>/blobs/uploads/…`: end-4 to 6 and 11 to 14.
+    Upload,
+    /// Something this server does not know.
+    Unknown,
+}
+
+/// Reads a path. Names are told from keywords right to left, because keywords are legal parts of names.
+pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
+    if path.len() > MAX_LEN {
+        return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, "the path is longer than 8 KiB"));
+    }
+    match path {
+        "/healthz" => return Ok(Resource::Alive),
+        "/readyz" => return Ok(Resource::Ready),
+        "/metrics" => return Ok(Resource::Metrics),
+        _ => {}
+    }
+    let Some((prefix, rest)) = split_version(path) else {
+        return Ok(Resource::Unknown);
+    };
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\')) {
+        return Err(invalid("the path may hold only plain ASCII letters, digits and punctuation, not percent-encoded"));
+    }
+    let what = parse_api(rest);
+    if let Api::Manifest(name, _) | Api::Blob(name, _) | Api::Tags(name) | Api::Referrers(name, _) = what
+        && name.split('/').any(|component| matches!(component, "" | "." | ".."))
+    {
+        return Err(invalid("a repository name has no empty component, '.' or '..'"));
+    }
+    Ok(Resource::Registry { prefix, what })
+}
+
+fn invalid(message: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, message)
+}
+
+/// Splits `/v2/rest` and `/X/v2/rest` at the version; `rest` may be missing with its slash.
+fn split_version(path: &str) -> Option<(Option<&str>, &str)> {
+    let path = path.strip_prefix('/')?;
+    if let Some(rest) = after_version(path) {
+        return Some((None, rest));
+    }
+    let (prefix, path) = path.split_once('/')?;
+    let rest = after_version(path)?;
+    (!prefix.is_empty()).then_some((Some(prefix), rest))
+}
+
+fn after_version(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("v2")?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+fn parse_api(rest: &str) -> Api<'_> {
+    if rest.is_empty() {
+        return Api::Base;
+    }
+    let Some((head, last)) = rest.rsplit_once('/') else {
+        return Api::Unknown;
+    };
+    // A name that is missing altogether is an empty name, not an unknown path.
+    let (name, keyword) = head.rsplit_once('/').unwrap_or(("", head));
+    match keyword {
+        "manifests" => Api::Manifest(name, last),
+        "blobs" if last == "uploads" => Api::Upload,
+        "blobs" => Api::Blob(name, last),
+        "referrers" => Api::Referrers(name, last),
+        "tags" if last == "list" => Api::Tags(name),
+        "uploads" if name == "blobs" || name.ends_with("/blobs") => Api::Upload,
+        _ => Api::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(path: &str) -> Api<'_> {
+        match parse(path) {
+            Ok(Resource::Registry { prefix: None, what }) => what,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_last_keyword_counts() {
+        assert_eq!(api("/v2"), Api::Base);
+        assert_eq!(api("/v2/"), Api::Base);
+        assert_eq!(api("/v2/a/manifests/latest"), Api::Manifest("a", "latest"));
+        assert_eq!(api("/v2/a/manifests/b/manifests/c"), Api::Manifest("a/manifests/b", "c"));
+        assert_eq!(api("/v2/foo/tags/list/tags/list"), Api::Tags("foo/tags/list"));
+        assert_eq!(api("/v2/foo/blobs/uploads/manifests/x"), Api::Manifest("foo/blobs/uploads", "x"));
+        assert_eq!(api("/v2/a/b/blobs/sha256:1"), Api::Blob("a/b", "sha256:1"));
+        assert_eq!(api("/v2/a/referrers/sha256:1"), Api::Referrers("a", "sha256:1"));
+        assert_eq!(api("/v2/a/manifests/"), Api::Manifest("a", ""));
+        assert_eq!(api("/v2/v2/_catalog/x"), Api::Unknown);
+        assert_eq!(api("/v2/_catalog"), Api::Unknown);
+        assert_eq!(api("/v2/a/tags/other"), Api::Unknown);
+        for path in ["/v2/a/blobs/uploads", "/v2/a/blobs/uploads/", "/v2/a/blobs/uploads/some-id"] {
+            assert_eq!(api(path), Api::Upload, "{path}");
+        }
+    }
+
+    #[test]
+    fn prefixes_and_plain_paths() {
+        assert_eq!(
+            parse("/hub/v2/a/tags/list"),
+            Ok(Resource::Registry { prefix: Some("hub"), what: Api::Tags("a") })
+        );
+        assert_eq!(parse("/hub/v2"), Ok(Resource::Registry { prefix: Some("hub"), what: Api::Base }));
+        assert_eq!(parse("/healthz"), Ok(Resource::Alive));
+        assert_eq!(parse("/readyz"), Ok(Resource::Ready));
+        assert_eq!(parse("/metrics"), Ok(Resource::Metrics));
+        for path in ["", "/", "*", "//v2//a", "/v1/", "/v22/a", "/a/b/v2/c", "/favicon.ico", "/%2e%2e/etc"] {
+            assert_eq!(parse(path), Ok(Resource::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_encoded_or_strange_gets_past() {
+        for path in [
+            "/v2/a%2Fb/manifests/x",
+            "/v2/a/%2e%2e/b/manifests/x",
+            "/v2/a/%252e%252e/b/manifests/x",
+            "/v2/a%00b/manifests/x",
+            "/v2/a%20b/manifests/x",
+            "/v2/a b/manifests/x",
+            "/v2/a\\b/manifests/x",
+            "/v2/a\u{7f}/manifests/x",
+            "/v2/\u{e9}/b/manifests/x",
+            "/v2/\u{ff41}/b/manifests/x",
+            "/v2/a/manifests/x%00",
+            "/v2/a/blobs/sha256%3Aabc",
+            "/v2/a\n/manifests/x",
+            "/v2/manifests/x",
+            "/v2//manifests/x",
+            "/v2/a//b/manifests/x",
+            "/v2//a/manifests/x",
+            "/v2/a//manifests/x",
+            "/v2/a/../b/manifests/x",
+            "/v2/./b/blobs/x",
+            "/v2/a/../tags/list",
+            "/hub%41/v2/a/tags/list",
+        ] {
+            let error = parse(path).unwrap_err();
+            assert_eq!((error.status.as_u16(), error.code), (400, ErrorCode::NameInvalid), "{path}");
+        }
+        let long = format!("/v2/{}/manifests/x", "a".repeat(MAX_LEN));
+        assert_eq!(parse(&long).unwrap_err().status, StatusCode::URI_TOO_LONG);
+    }
+}

@@ -1,0 +1,180 @@
+//! Starting and stopping the HTTP server.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_http::{Extensions, HttpService, error::DispatchError};
+use actix_server::{Server, ServerHandle};
+
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
+    dev::AppConfig,
+    http::{Method, Version, header},
+    web,
+};
+use tokio::{net::TcpStream, task::JoinHandle};
+
+use super::{
+    Service,
+    access_log::AccessLog,
+    answer::{Answer, common_headers},
+    exchange::Exchange,
+    listener, routes,
+    transport::{Connection, Lane, OutBody, PaceLimit, Receipt},
+};
+use crate::{config, registry::Registry, telemetry::Metrics};
+
+/// The dispatcher's buffer for what is not sent as a file.
+const WRITE_BUFFER: usize = 64 << 10;
+
+/// What a server is made of.
+pub struct Settings {
+    /// The listener and its limits.
+    pub config: config::Server,
+    /// The form of the access log.
+    pub access: config::AccessLog,
+    /// Who answers.
+    pub registry: Arc<Registry>,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// This instance's name in `Via`: a request that already bears it has come back.
+    pub via: String,
+    /// Whether the server can do its work, for `/readyz`. Must not block.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("config", &self.config).field("via", &self.via).finish_non_exhaustive()
+    }
+}
+
+/// A running HTTP server. Dropping it cuts all connections.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets answers under way finish for at most `grace` (and at most the configured grace, in whole
+    /// seconds), and cuts the rest.
+    pub async fn stop(self, grace: Duration) {
+        // Out of time means that the rest is cut, by the drop.
+        let _ = tokio::time::timeout(grace, self.handle.stop(true)).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The command is sent by the call; the future would only wait for its end.
+        drop(self.handle.stop(false));
+        if self.server.is_finished() {
+            self.server.abort();
+        }
+    }
+}
+
+/// Starts a server. Must be called within a multi-threaded tokio runtime; clients are served by threads of their own.
+///
+/// # Errors
+/// When the address cannot be listened on, or a thread cannot be started.
+pub fn serve(settings: Settings) -> io::Result<Running> {
+    let Settings { config, access, registry, metrics, via, ready } = settings;
+    let access_log = AccessLog::start(access, &config.region, &config.customer_header, &metrics, io::stdout())?;
+    let service = Arc::new(Service { registry, metrics, via, ready, access_log });
+    start(&config, move |request| answer(Arc::clone(&service), request))
+}
+
+/// Starts a server that answers with `answer`.
+pub(super) fn start<F, R>(config: &config::Server, answer: F) -> io::Result<Running>
+where
+    F: Fn(HttpRequest) -> R + Clone + Send + 'static,
+    R: Future<Output = HttpResponse<OutBody>> + 'static,
+{
+    let listener = listener::open(config.listen)?;
+    let address = listener.local_addr()?;
+    let workers = match config.workers {
+        0 => std::thread::available_parallelism()?.get(),
+        workers => workers,
+    }
+    .min(512);
+    let limit = PaceLimit { stall: config.write_stall_timeout, min_rate: config.min_write_rate.as_u64() };
+    let (keep_alive, head_timeout) = (config.keep_alive, config.head_timeout);
+    let grace = config.shutdown_grace.as_secs() + u64::from(config.shutdown_grace.subsec_nanos() > 0);
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder
+        .workers(workers)
+        .max_concurrent_connections(config.max_connections.div_ceil(workers).max(1))
+        .shutdown_timeout(grace)
+        .disable_signals()
+        .listen("api", listener, move || {
+            let stopping = stopping.clone();
+            let app = map_config(App::new().default_service(web::to(answer.clone())), |()| AppConfig::default());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(head_timeout)
+                .h1_write_buffer_size(WRITE_BUFFER)
+                .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
+                    data.insert(connection.lane());
+                })
+                .h1(app);
+            fn_service(move |stream: TcpStream| async move {
+                // Only a matter of speed: a connection without it works too.
+                let _ = stream.set_nodelay(true);
+                let peer = stream.peer_addr().ok();
+                Ok::<_, DispatchError>((Connection::new(stream, limit), peer))
+            })
+            .and_then(http)
+        })?
+        .run();
+    Ok(Running { address, handle: server.handle(), server: tokio::spawn(server) })
+}
+
+async fn answer(service: Arc<Service>, request: HttpRequest) -> HttpResponse<OutBody> {
+    let line = service.access_log.as_ref().map(|log| log.line(&request));
+    let mut exchange = Exchange::new(Arc::clone(&service.metrics), line);
+    let answer = routes::answer(&service, &request, &mut exchange).await;
+    respond(&request, answer, exchange)
+}
+
+fn respond(request: &HttpRequest, mut answer: Answer, mut exchange: Exchange) -> HttpResponse<OutBody> {
+    exchange.note_answer(answer.status.as_u16(), answer.cache, answer.error.take());
+    let lane = request.conn_data::<Lane>().cloned().unwrap_or_default();
+    let receipt = Some(Box::new(exchange) as Box<dyn Receipt>);
+    let body = if *request.method() == Method::HEAD {
+        OutBody::head(answer.length, lane, receipt)
+    } else {
+        OutBody::new(answer.body, answer.length, lane, receipt)
+    };
+    let streamed_length = if body.size() == BodySize::Stream { answer.length } else { None };
+    let mut response = HttpResponse::with_body(answer.status, body);
+    let headers = response.headers_mut();
+    for (name, value) in common_headers(answer.cache).into_iter().chain(answer.headers) {
+        headers.insert(name, value);
+    }
+    if let Some(length) = streamed_length {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        response.head_mut().no_chunking(true);
+    } else if answer.length.is_none() && request.version() < Version::HTTP_11 {
+        // Such a client does not know chunks: the end of the connection is the end of the body.
+        response.head_mut().no_chunking(true);
+        answer.close = true;
+    }
+    if answer.close {
+        response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    }
+    response
+}
