@@ -1,13 +1,38 @@
 //! The composition root: the only place where concrete types meet. No logic.
 
-use std::net::SocketAddr;
+use std::{
+    fs::DirBuilder,
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use crate::config::Config;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use crate::{
+    api,
+    catalog::Catalog,
+    config::Config,
+    fill::Fills,
+    registry::Registry,
+    telemetry::Metrics,
+    tiers::{Disk, Memory, Tiers},
+    upstream::{HttpOrigin, Origin, Routes},
+};
 
 /// A running server.
 #[derive(Debug)]
 pub struct App {
-    address: SocketAddr,
+    server: api::Running,
+    stopping: Arc<AtomicBool>,
+    registry: Arc<Registry>,
+    origins: Origins,
+    config: Mutex<Config>,
 }
 
 /// Why a server cannot start, or cannot take over a new configuration. The text names the cause and the cure.
@@ -17,23 +42,97 @@ pub struct StartError(pub String);
 
 impl App {
     /// Starts a server on the current tokio runtime, which must be multi-threaded and outlive it.
+    ///
+    /// # Errors
+    /// When the data folder or the port cannot be used, or an upstream's certificates cannot be read.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let _ = config;
-        unimplemented!()
+        let metrics = Arc::new(Metrics::new());
+        let (catalog, tiers) = open_storage(&config)?;
+        let (catalog, tiers) = (Arc::new(catalog), Arc::new(tiers));
+        metrics.register(|metrics| metrics.register_collector(Box::new(tiers.clone().collector())));
+
+        let via = format!("harbinger-{:016x}", fastrand::u64(..));
+        let origins = Origins { metrics: metrics.clone(), via: via.clone(), handle: Handle::current() };
+        let routes = origins.routes(&config)?;
+        let fills = Fills::new(Handle::current(), tiers.clone(), metrics.clone(), config.cache.max_fills);
+        let registry = Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog, tiers, fills));
+
+        let stopping = Arc::new(AtomicBool::new(false));
+        let ready = stopping.clone();
+        let server = api::serve(api::Settings {
+            config: config.server.clone(),
+            access: config.logging.access,
+            registry: registry.clone(),
+            metrics,
+            via,
+            ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
+        })
+        .map_err(|error| StartError(error.to_string()))?;
+        Ok(Self { server, stopping, registry, origins, config: Mutex::new(config) })
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was given.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// Takes over whatever of a new configuration can change while running: all of it or, on an error, nothing.
     /// Returns the keys that changed but need a restart.
+    ///
+    /// # Errors
+    /// When an upstream's files cannot be read; the old configuration then stays in force.
     pub fn reload(&self, config: Config) -> Result<Vec<String>, StartError> {
-        let _ = config;
-        unimplemented!()
+        let routes = self.origins.routes(&config)?;
+        self.registry.reconfigure(routes, config.cache.clone());
+        let mut current = self.config.lock();
+        let need_restart = current.restart_needed(&config);
+        *current = config;
+        Ok(need_restart)
     }
 
-    /// Stops accepting, lets answers under way finish within the grace time, flushes and closes.
-    pub async fn stop(self) {}
+    /// Stops accepting, lets answers under way finish within the grace time, and closes.
+    pub async fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let grace = self.config.lock().server.shutdown_grace;
+        self.server.stop(grace).await;
+    }
+}
+
+/// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
+fn open_storage(config: &Config) -> Result<(Catalog, Tiers), StartError> {
+    let folder = &config.storage.data;
+    let unusable = |error: &dyn std::fmt::Display| {
+        StartError(format!("the data folder {} cannot be used: {error}; choose another one with --data", folder.display()))
+    };
+    make_private(folder).map_err(|error| unusable(&error))?;
+    let catalog = Catalog::open(&folder.join("catalog.redb")).map_err(|error| unusable(&error))?;
+    let memory = &config.storage.memory;
+    let memory = Memory::new(memory.limit.as_u64(), memory.max_entry.as_u64());
+    let disk = Disk::open(folder, config.storage.disk.limit.as_u64()).map_err(|error| unusable(&error))?;
+    Ok((catalog, Tiers::new(memory, disk)))
+}
+
+/// What is fetched with the operator's credentials is nobody else's business on this machine.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Makes the ways to upstreams.
+#[derive(Debug)]
+struct Origins {
+    metrics: Arc<Metrics>,
+    via: String,
+    handle: Handle,
+}
+
+impl Origins {
+    fn routes(&self, config: &Config) -> Result<Routes, StartError> {
+        let mut entries = Vec::with_capacity(config.upstream.len());
+        for upstream in &config.upstream {
+            let origin = HttpOrigin::new(upstream, &self.metrics, &self.via, self.handle.clone())
+                .map_err(|error| StartError(format!("upstream {}: {error}", upstream.name)))?;
+            entries.push((upstream.clone(), Arc::new(origin) as Arc<dyn Origin>));
+        }
+        Routes::new(entries).map_err(|error| StartError(error.to_string()))
+    }
 }

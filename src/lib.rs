@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the subcommands: `serve`, `check`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
-//! | [`api`] | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
+//! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what a pull, a tag list or a referrers list means for a repository: the orchestrator |
 //! | [`customers`] | who asks |
 //! | `catalog` | durable rows: links, tags (redb) |

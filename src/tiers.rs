@@ -4,12 +4,14 @@
 //! [`Tiers`] is the ordered set: memory, then disk. Each [`Tier`] keeps within its own byte limit.
 
 mod body;
+mod collector;
 mod disk;
 mod eviction;
 mod memory;
 mod spool;
 
 pub use body::{Body, Piece};
+pub use collector::UsageCollector;
 pub use disk::Disk;
 pub use memory::Memory;
 pub use spool::Spool;

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LAB = Path(os.environ.get("HARBINGER_LAB") or Path(tempfile.gettempdir()) / "harbinger-conformance")
+LAB = Path(os.environ.get("CONFORMANCE_LAB") or Path(tempfile.gettempdir()) / "harbinger-conformance")
 
 
 def folder(*parts, fresh=False):

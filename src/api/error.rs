@@ -65,16 +65,14 @@ impl From<RegistryError> for ApiError {
             Kind::UpstreamUnavailable if error.retry_after.is_some() => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unknown),
             Kind::UpstreamUnavailable | Kind::BadUpstreamAnswer => (StatusCode::BAD_GATEWAY, ErrorCode::Unknown),
             Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unknown),
-            Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unknown),
-            Kind::Storage => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         };
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let known = error.retry_after.or((error.kind == Kind::Busy).then_some(Duration::from_secs(1)));
         Self {
             status,
             code,
             message: error.message.to_string(),
-            retry_after: known.filter(|_| may_wait).map(whole_seconds),
+            retry_after: error.retry_after.filter(|_| may_wait).map(whole_seconds),
             cache: if error.from_cache { CacheStatus::NegativeHit } else { CacheStatus::None },
         }
     }

@@ -100,7 +100,7 @@ fn apply_flags(config: &mut Config, flags: Flags, set_by: &mut SetBy) {
 /// Writes out what was left to be guessed, so that the rest of the house need not guess.
 fn fill_in(config: &mut Config, environment: &[(String, String)]) -> Result<(), ConfigError> {
     if config.storage.data.as_os_str().is_empty() {
-        let folder = folder(environment, "XDG_DATA_HOME").or_else(dirs::data_dir);
+        let folder = folder(environment, "XDG_DATA_HOME").or_else(platform_data_folder);
         let folder = folder.ok_or_else(|| plain("storage.data", "there is no home folder to put it into; name a folder"))?;
         config.storage.data = folder.join("harbinger");
     }
@@ -110,6 +110,11 @@ fn fill_in(config: &mut Config, environment: &[(String, String)]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn platform_data_folder() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    Some(etcetera::base_strategy::choose_native_strategy().ok()?.data_dir())
 }
 
 /// A plain word is an upstream's name too, but nothing that could be dialled.
