@@ -45,7 +45,7 @@ struct Stage {
     address: SocketAddr,
     content: Vec<u8>,
     file: Arc<File>,
-    settled: mpsc::Receiver<(u64, bool)>,
+    settled: parking_lot::Mutex<mpsc::Receiver<(u64, bool)>>,
 }
 
 impl Drop for Stage {
@@ -85,7 +85,7 @@ fn stage_with(config: &config::Server) -> Stage {
         })
         .unwrap()
     });
-    Stage { address: server.address(), runtime, server: Some(server), content, file, settled }
+    Stage { address: server.address(), runtime, server: Some(server), content, file, settled: settled.into() }
 }
 
 fn respond(request: &HttpRequest, file: &Arc<File>, content: &Bytes, receipt: Box<dyn Receipt>) -> HttpResponse<OutBody> {
@@ -222,7 +222,7 @@ fn every_kind_of_body_is_exact_on_one_connection() {
     let mut client = Client::connect(&stage);
     for path in WHOLE {
         assert!(client.get(path).unwrap() == expected(&stage, path), "{path}");
-        assert_eq!(stage.settled.recv().unwrap(), (expected(&stage, path).len() as u64, true), "{path}");
+        assert_eq!(stage.settled.lock().recv().unwrap(), (expected(&stage, path).len() as u64, true), "{path}");
     }
 }
 
@@ -251,7 +251,7 @@ fn pipelined_answers_do_not_overtake_each_other() {
         assert!(client.body().unwrap() == expected(&stage, path), "{path}");
     }
     for path in paths {
-        assert_eq!(stage.settled.recv().unwrap(), (expected(&stage, path).len() as u64, true), "{path}");
+        assert_eq!(stage.settled.lock().recv().unwrap(), (expected(&stage, path).len() as u64, true), "{path}");
     }
 }
 
@@ -282,7 +282,7 @@ fn aborted_downloads_let_go_of_everything() {
             client.stream.read_exact(&mut some).unwrap();
             client.stream.get_ref().shutdown(Shutdown::Both).unwrap();
             drop(client);
-            let (sent, complete) = stage.settled.recv_timeout(Duration::from_secs(60)).unwrap();
+            let (sent, complete) = stage.settled.lock().recv_timeout(Duration::from_secs(60)).unwrap();
             assert!(!complete && sent < BIG as u64, "{path}: {sent}");
         }
     }
@@ -302,7 +302,7 @@ fn what_cannot_be_sent_whole_is_cut() {
     for path in ["/breaks", "/breaks-chunked", "/too-short", "/too-long", "/short-file"] {
         let error = Client::connect(&stage).get(path).unwrap_err();
         assert!(matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset), "{path}: {error}");
-        let (_, complete) = stage.settled.recv_timeout(Duration::from_secs(60)).unwrap();
+        let (_, complete) = stage.settled.lock().recv_timeout(Duration::from_secs(60)).unwrap();
         assert!(!complete, "{path}");
     }
 }
@@ -373,7 +373,7 @@ fn a_client_that_does_not_read_is_cut_off() {
     for path in ["/file", "/memory"] {
         let mut client = Client::connect(&stage);
         client.send("GET", path);
-        let (sent, complete) = stage.settled.recv_timeout(Duration::from_secs(60)).unwrap();
+        let (sent, complete) = stage.settled.lock().recv_timeout(Duration::from_secs(60)).unwrap();
         assert!(!complete && sent < BIG as u64, "{path}: {sent}");
     }
 }
