@@ -43,9 +43,7 @@ fn parse(reference: &str) -> Result<Reference, ApiError> {
 }
 
 fn describe(code: StatusCode, info: &ManifestInfo, reference: &Reference) -> Answer {
-    let answer = Answer::new(code, info.status)
-        .digest(&info.digest)
-        .text_header(header::CONTENT_TYPE, info.media_type.as_str());
+    let answer = Answer::new(code, info.status).digest(&info.digest).text_header(header::CONTENT_TYPE, info.media_type.as_str());
     match reference {
         Reference::Digest(_) => answer.header(header::CACHE_CONTROL, IMMUTABLE),
         Reference::Tag(_) => {

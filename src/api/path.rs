@@ -145,10 +145,7 @@ mod tests {
 
     #[test]
     fn prefixes_and_plain_paths() {
-        assert_eq!(
-            parse("/hub/v2/a/tags/list"),
-            Ok(Resource::Registry { prefix: Some("hub"), what: Api::Tags("a") })
-        );
+        assert_eq!(parse("/hub/v2/a/tags/list"), Ok(Resource::Registry { prefix: Some("hub"), what: Api::Tags("a") }));
         assert_eq!(parse("/hub/v2"), Ok(Resource::Registry { prefix: Some("hub"), what: Api::Base }));
         assert_eq!(parse("/healthz"), Ok(Resource::Alive));
         assert_eq!(parse("/readyz"), Ok(Resource::Ready));

@@ -25,9 +25,7 @@ pub(super) async fn answer(ask: Ask<'_>, digest: &str) -> Result<Answer, ApiErro
     let answer = Answer::new(StatusCode::OK, listing.status).header(header::CACHE_CONTROL, NO_CACHE).bytes(INDEX, json);
     let answer = freshness::tell(answer, listing.status, Some(listing.age));
     Ok(match wanted {
-        Some(_) => {
-            answer.header(HeaderName::from_static("oci-filters-applied"), HeaderValue::from_static("artifactType"))
-        }
+        Some(_) => answer.header(HeaderName::from_static("oci-filters-applied"), HeaderValue::from_static("artifactType")),
         None => answer,
     })
 }
@@ -42,9 +40,8 @@ fn index(entries: &[Value], artifact_type: Option<&str>) -> Vec<u8> {
         manifests: Vec<&'a Value>,
     }
 
-    let is_wanted = |entry: &&Value| {
-        artifact_type.is_none_or(|wanted| entry.get("artifactType").and_then(Value::as_str) == Some(wanted))
-    };
+    let is_wanted =
+        |entry: &&Value| artifact_type.is_none_or(|wanted| entry.get("artifactType").and_then(Value::as_str) == Some(wanted));
     let manifests = entries.iter().filter(is_wanted).collect();
     let index = Index { schema_version: 2, media_type: MediaType::OCI_INDEX, manifests };
     // JSON values cannot fail to be written as JSON.
