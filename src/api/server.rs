@@ -13,7 +13,7 @@ use actix_web::{
     http::{Method, Version, header},
     web,
 };
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::net::TcpStream;
 
 use super::{
     Service,
@@ -55,7 +55,6 @@ impl fmt::Debug for Settings {
 pub struct Running {
     address: SocketAddr,
     handle: ServerHandle,
-    server: JoinHandle<io::Result<()>>,
 }
 
 impl Running {
@@ -76,9 +75,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The command is sent by the call; the future would only wait for its end.
         drop(self.handle.stop(false));
-        if self.server.is_finished() {
-            self.server.abort();
-        }
     }
 }
 
@@ -140,7 +136,10 @@ where
             .and_then(http)
         })?
         .run();
-    Ok(Running { address, handle: server.handle(), server: tokio::spawn(server) })
+    let handle = server.handle();
+    // It ends when the handle says so.
+    tokio::runtime::Handle::current().spawn(server);
+    Ok(Running { address, handle })
 }
 
 async fn answer(service: Arc<Service>, request: HttpRequest) -> HttpResponse<OutBody> {
