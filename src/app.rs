@@ -31,6 +31,7 @@ pub struct App {
     server: api::Running,
     stopping: Arc<AtomicBool>,
     registry: Arc<Registry>,
+    catalog: Arc<Catalog>,
     origins: Origins,
     config: Mutex<Config>,
 }
@@ -55,7 +56,7 @@ impl App {
         let origins = Origins { metrics: metrics.clone(), via: via.clone(), handle: Handle::current() };
         let routes = origins.routes(&config)?;
         let fills = Fills::new(Handle::current(), tiers.clone(), metrics.clone(), config.cache.max_fills);
-        let registry = Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog, tiers, fills));
+        let registry = Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog.clone(), tiers, fills));
 
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = stopping.clone();
@@ -68,7 +69,7 @@ impl App {
             ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
         })
         .map_err(|error| StartError(error.to_string()))?;
-        Ok(Self { server, stopping, registry, origins, config: Mutex::new(config) })
+        Ok(Self { server, stopping, registry, catalog, origins, config: Mutex::new(config) })
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was given.
@@ -95,6 +96,7 @@ impl App {
         self.stopping.store(true, Ordering::Relaxed);
         let grace = self.config.lock().server.shutdown_grace;
         self.server.stop(grace).await;
+        self.catalog.close().await;
     }
 }
 

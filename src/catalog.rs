@@ -45,8 +45,8 @@ pub enum CatalogError {
     /// The database failed.
     #[error("the catalog failed: {0}")]
     Database(Arc<redb::Error>),
-    /// The disk failed, and the database could not be opened again yet; the next write tries.
-    #[error("the catalog is closed because its disk failed")]
+    /// It was closed; or the disk failed, and the next write tries to open it again.
+    #[error("the catalog is closed, or its disk failed")]
     Closed,
     /// The writer thread cannot be started, or is gone.
     #[error("the catalog's writer failed: {0}")]
@@ -72,6 +72,16 @@ impl Catalog {
         let store = Arc::new(Store::open(file)?);
         let writer = Writer::start(store.clone())?;
         Ok(Self { store, writer, links: Cache::new(CACHED_ROWS), tags: Cache::new(CACHED_ROWS) })
+    }
+
+    /// Makes durable what has been handed over, and lets go of the file: another process may open it, whoever still holds
+    /// this value. Every later read and write fails.
+    pub async fn close(&self) {
+        // That a change could not be made has been logged.
+        let _ = self.writer.commit(Change::Nothing).await;
+        let store = self.store.clone();
+        // Closing syncs, which takes a while. A panic in there leaves the file as a crash would.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }
 
     /// The link of a content in a repository: without one, the content may not be read there.

@@ -44,6 +44,7 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Shared {
+    handle: Handle,
     routes: ArcSwap<Routes>,
     policy: ArcSwap<config::Cache>,
     catalog: Arc<Catalog>,
@@ -78,8 +79,9 @@ impl Registry {
             lists: Lists::new(handle.clone()),
             blob_questions: Coalesce::new(handle.clone()),
             manifest_fetches: Coalesce::new(handle.clone()),
-            tag_questions: Coalesce::new(handle),
+            tag_questions: Coalesce::new(handle.clone()),
             slow_tags: Cache::new(10_000),
+            handle,
         };
         Self { shared: Arc::new(shared) }
     }

@@ -121,12 +121,11 @@ mod tests {
             (Kind::UpstreamUnavailable, 502, "UNKNOWN"),
             (Kind::UpstreamTimeout, 504, "UNKNOWN"),
             (Kind::BadUpstreamAnswer, 502, "UNKNOWN"),
-            (Kind::Busy, 503, "UNKNOWN"),
-            (Kind::Storage, 500, "UNKNOWN"),
+            (Kind::Internal, 500, "UNKNOWN"),
         ] {
             let error = ApiError::from(RegistryError::new(kind, "why"));
             assert_eq!((error.status.as_u16(), error.code.as_str()), (status, code), "{kind:?}");
-            assert_eq!(error.retry_after, (kind == Kind::Busy).then_some(1), "{kind:?}");
+            assert_eq!(error.retry_after, None, "{kind:?}");
         }
     }
 

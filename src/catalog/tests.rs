@@ -107,6 +107,18 @@ async fn a_catalog_in_use_is_refused_with_the_reason() {
     assert!(matches!(Catalog::open(&file), Err(CatalogError::InUse)));
 }
 
+#[tokio::test]
+async fn a_closed_catalog_can_be_opened_by_somebody_else() {
+    let (_folder, file) = file();
+    let first = Catalog::open(&file).unwrap();
+    drop(first.put_link(&repository("a"), &digest(1), blob(5)));
+    first.close().await;
+    let second = Catalog::open(&file).unwrap();
+    assert_eq!(second.link(&repository("a"), &digest(1)).unwrap(), Some(blob(5)));
+    assert!(first.put_link(&repository("a"), &digest(2), blob(5)).await.is_err());
+    assert!(first.link(&repository("a"), &digest(3)).is_err());
+}
+
 #[test]
 fn a_tag_confirmed_in_the_future_has_no_age() {
     let future = TagRow { confirmed: SystemTime::now() + Duration::from_secs(1000), ..row(1) };

@@ -24,6 +24,8 @@ pub(super) enum Change {
     RemoveLink(Vec<u8>),
     PutTag(Vec<u8>, TagRow),
     RemoveTag(Vec<u8>),
+    /// Only waits for those before it.
+    Nothing,
 }
 
 struct Request {
@@ -106,6 +108,7 @@ fn apply(database: &Database, group: &[Request]) -> Result<(), CatalogError> {
                 Change::RemoveLink(key) => drop(links.remove(&key[..])?),
                 Change::PutTag(key, row) => drop(tags.insert(&key[..], row.to_value())?),
                 Change::RemoveTag(key) => drop(tags.remove(&key[..])?),
+                Change::Nothing => {}
             }
         }
     }

@@ -217,7 +217,7 @@ async fn the_empty_blob_and_small_blobs_arrive() {
 async fn ranges_are_served_from_the_half_filled_spool() {
     let world = World::with(4 * MIB, 32, []);
     let mut first = world.join();
-    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), kept: true });
+    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), verified: false, kept: true });
     // Two of four MiB are let through: ranges in there are served while the rest is still missing.
     for range in [ByteRange { start: 0, end: 10 }, ByteRange { start: MIB, end: MIB + 100_000 }] {
         let (bytes, result) = read(world.join(), Some(range)).await;
@@ -281,7 +281,7 @@ async fn more_than_was_announced_is_an_error() {
 async fn a_content_of_unknown_length_is_held_back_too() {
     let world = World::with(3 * MIB, 47, [Fault::HideSize]);
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, kept: true });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, verified: false, kept: true });
     let mut stream = follower.into_stream(None);
     let mut got = 0;
     while got < 46 * 65536 {
@@ -361,7 +361,7 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
         std::fs::remove_dir_all(folder).unwrap();
     }
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), kept: false });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), verified: false, kept: false });
     assert_eq!(read(follower, None).await, (world.content(None), Ok(())));
     let range = ByteRange { start: 100_000, end: 2 * MIB };
     assert_eq!(read(world.join(), Some(range)).await, (world.content(Some(range)), Ok(())));

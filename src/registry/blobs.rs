@@ -19,7 +19,7 @@ impl Registry {
     pub async fn blob(&self, target: &Target, digest: &Digest) -> Result<Blob, RegistryError> {
         let shared = &*self.shared;
         let repository = repository(target);
-        let link = shared.link(&repository, digest);
+        let link = shared.blob_link(&repository, digest);
         if let Some(link) = &link
             && let Some(found) = shared.linked_content(link, digest).await
         {
@@ -44,7 +44,7 @@ impl Registry {
     pub async fn blob_head(&self, target: &Target, digest: &Digest) -> Result<(Option<u64>, CacheStatus), RegistryError> {
         let shared = &*self.shared;
         let repository = repository(target);
-        match shared.link(&repository, digest) {
+        match shared.blob_link(&repository, digest) {
             Some(link) => {
                 if let Some(found) = shared.linked_content(&link, digest).await {
                     return Ok((Some(found.size), CacheStatus::Hit(found.tier)));
@@ -62,9 +62,9 @@ impl Registry {
     /// The bytes are here or on their way, but not for this repository: the upstream is asked for its leave first. That
     /// costs the same round trip as a blob that is not here at all, so that nobody can tell the two apart.
     async fn unlinked(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
-        let (size, _) = self.ask_size(target, repository, digest).await?;
+        self.ask_size(target, repository, digest).await?;
         let shared = &*self.shared;
-        shared.put_link(repository, digest, Link { size, media_type: None });
+        shared.put_link(repository, digest, Link { size: None, media_type: None });
         match shared.tiers.lookup(digest).await {
             Some(found) => Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked))),
             None => shared.fill(target, repository, digest, MissReason::Unlinked).await,
@@ -92,6 +92,22 @@ impl Registry {
 }
 
 impl Shared {
+    /// The link of a blob. That a repository has a manifest of this digest says nothing about a blob.
+    fn blob_link(&self, repository: &Repository, digest: &Digest) -> Option<Link> {
+        self.link(repository, digest).filter(|link| link.media_type.is_none())
+    }
+
+    /// Adds the length to a link as soon as it is verified: what an upstream announces is not to be relied on.
+    fn complete_link(&self, follower: &Follower, repository: &Repository, digest: &Digest) {
+        let completion = follower.completion();
+        let (catalog, repository, digest) = (self.catalog.clone(), repository.clone(), *digest);
+        self.handle.spawn(async move {
+            if let Some(size) = completion.await {
+                drop(catalog.put_link(&repository, &digest, Link { size: Some(size), media_type: None }));
+            }
+        });
+    }
+
     /// What the tiers hold of a linked blob; a content of another length than the link says is damaged.
     async fn linked_content(&self, link: &Link, digest: &Digest) -> Option<Found> {
         let found = self.tiers.lookup(digest).await?;
@@ -123,7 +139,7 @@ impl Shared {
         digest: &Digest,
         reason: MissReason,
     ) -> Result<Blob, RegistryError> {
-        let Opened { size, kept } = match follower.opened().await {
+        let Opened { size, verified, kept } = match follower.opened().await {
             Ok(opened) => opened,
             Err(error) => {
                 let error = RegistryError::from(error);
@@ -131,8 +147,11 @@ impl Shared {
                 return Err(error);
             }
         };
-        if self.link(repository, digest).is_none() {
-            self.put_link(repository, digest, Link { size, media_type: None });
+        if self.blob_link(repository, digest).is_none() {
+            self.put_link(repository, digest, Link { size: size.filter(|_| verified), media_type: None });
+            if !verified {
+                self.complete_link(&follower, repository, digest);
+            }
         }
         let status = match (kept, follower.joined()) {
             (false, _) => CacheStatus::Miss(MissReason::SpoolFailed),

@@ -10,6 +10,7 @@ use super::{
     body::content_length,
     exchange::{Ask, Exchange},
     operation::Operation,
+    retry::may_pass,
 };
 use crate::oci::{Digest, MAX_MANIFEST_BYTES, MediaType, Reference, RepositoryName};
 
@@ -18,7 +19,16 @@ const DIGEST: &str = "docker-content-digest";
 impl Exchange {
     /// See [`super::Origin::manifest`].
     pub(super) async fn manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<FetchedManifest, UpstreamError> {
-        let answer = self.ask(&self.ask_manifest(Operation::GetManifest, Method::GET, name, reference)).await?;
+        let ask = self.ask_manifest(Operation::GetManifest, Method::GET, name, reference);
+        match self.fetch_manifest(&ask).await {
+            // Nothing of it has gone on to a client yet, so a body that broke off is worth another try.
+            Err(error) if may_pass(&error) && self.retries > 0 && self.retry_budget.spend() => self.fetch_manifest(&ask).await,
+            result => result,
+        }
+    }
+
+    async fn fetch_manifest(&self, ask: &Ask<'_>) -> Result<FetchedManifest, UpstreamError> {
+        let answer = self.ask(ask).await?;
         if answer.response.status() != StatusCode::OK {
             let status = answer.response.status().as_u16();
             return Err(self.bad_answer(&format!("answered a request for a manifest with status {status}")));
