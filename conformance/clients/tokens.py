@@ -4,7 +4,7 @@
     tokens.py --listen HOST:PORT --tls-cert FILE --tls-key FILE --cert FILE --key FILE
 
 Standard library and the `openssl` command. `--key` signs the tokens, `--cert` is its certificate: the registry trusts it.
-One line of standard output per token: the request and the client's User-Agent.
+One line of standard output per token: its scopes and the client's User-Agent.
 """
 
 import argparse
@@ -37,10 +37,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         now = int(time.time())
+        scopes = parse_qs(urlsplit(self.path).query).get("scope", [])
         token = self.server.sign({
             "iss": "auth.docker.io", "aud": "registry.docker.io", "sub": "", "jti": str(uuid.uuid4()),
             "iat": now, "nbf": now - 10, "exp": now + LIFETIME,
-            "access": list(granted(parse_qs(urlsplit(self.path).query).get("scope", []))),
+            "access": list(granted(scopes)),
         })
         body = json.dumps({"token": token, "access_token": token, "expires_in": LIFETIME}).encode()
         self.send_response(200)
@@ -48,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        print(self.path, self.headers.get("User-Agent"), flush=True)
+        print("token for", *scopes, "to", self.headers.get("User-Agent"), flush=True)
 
     def log_message(self, *_):
         pass

@@ -72,13 +72,12 @@ case_run() {
 
 # Several ranges of one cold blob at the same time are still one transfer from the origin.
 case_ranges() {
-  local origin_line harbinger_line blob requests
+  local origin_line harbinger_line blobs
   origin_line=$(lines origin) harbinger_line=$(lines harbinger)
   pull_and_check origin ranges "$(client_reference ranges :1)" "$ARCH" || return
   served_once origin "$origin_line" origin ranges || return
-  blob=$(fact origin ranges "$ARCH" blobs)
-  requests=$(since harbinger "$harbinger_line" | grep -c "${blob#*,}")
-  ((requests > 1)) || { WHY="the client asked for its large blob $requests times, not in ranges"; return 1; }
+  blobs=$(fact origin ranges "$ARCH" blobs)
+  logged harbinger "$harbinger_line" "${blobs#*,}" 2 || { WHY="the client asked for its large blob at once, not in ranges"; return 1; }
 }
 
 # The upstream named in the path; both have an image of this name.
@@ -96,7 +95,7 @@ case_fallback() {
   local content_line harbinger_line
   content_line=$(lines content) harbinger_line=$(lines harbinger)
   pull_and_check hub only-at-hub "$(client_reference only-at-hub :1)" "$ARCH" || return
-  since harbinger "$harbinger_line" | grep only-at-hub >/dev/null || { WHY="Harbinger was not asked"; return 1; }
+  logged harbinger "$harbinger_line" only-at-hub || { WHY="Harbinger was not asked"; return 1; }
   served_once content "$content_line" hub only-at-hub
 }
 
@@ -108,9 +107,9 @@ case_hub() {
   hub_line=$(lines hub) content_line=$(lines content) harbinger_line=$(lines harbinger) tokens_line=$(lines tokens)
   pull_and_check hub tokens "$(client_reference tokens :1)" "$ARCH" || return
   served_once hub "$hub_line" hub tokens && served_once content "$content_line" hub tokens || return
-  (($(lines tokens) > tokens_line)) || { WHY="no token was fetched"; return 1; }
+  logged tokens "$tokens_line" repository:library/tokens:pull || { WHY="no token was fetched"; return 1; }
   for blob in $(fact hub tokens "$ARCH" blobs | tr , ' '); do
-    since harbinger "$harbinger_line" | grep "$blob" >/dev/null || { WHY="blob ${blob:7:12} did not pass through Harbinger"; return 1; }
+    logged harbinger "$harbinger_line" "$blob" || { WHY="blob ${blob:7:12} did not pass through Harbinger"; return 1; }
   done
 }
 

@@ -10,16 +10,17 @@ harbinger_start() {
   harbinger_resume
 }
 
-# Again, with the data and the arguments of before.
+# Again, with the data and the arguments of before. Its environment is its own: variables can be settings.
 harbinger_resume() {
-  start harbinger env HARBINGER_LOGGING__ACCESS=json "$HARBINGER" serve --data "$WORK/harbinger" --listen "$PROXY" "${HARBINGER_ARGUMENTS[@]}"
+  start harbinger env -i PATH="$PATH" HOME="$HOME" HARBINGER_LOGGING__ACCESS=json "$HARBINGER" serve --data "$WORK/harbinger" --listen "$PROXY" "${HARBINGER_ARGUMENTS[@]}"
   until_ok harbinger answers "http://$PROXY/v2/"
 }
 
 # As most cases want it: `docker.io` is the plain origin, and there is a second registry under two names, since a port can be
-# part of an `ns` but not of a path.
+# part of an `ns` but not of a path. All else is at its default: no file of this machine has a say.
 harbinger_start_plain() {
-  harbinger_start --upstream "docker.io=http://$ORIGIN" --upstream "registry.example:5000=http://$OTHER" --upstream "other.example=http://$OTHER"
+  harbinger_start --config /dev/null --upstream "docker.io=http://$ORIGIN" --upstream "registry.example:5000=http://$OTHER" \
+    --upstream "other.example=http://$OTHER"
 }
 
 # Docker Hub, over TLS and with tokens. Its stand-in lives on loopback addresses, where an upstream may not send Harbinger unless

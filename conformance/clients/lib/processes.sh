@@ -59,3 +59,14 @@ lines() {
 
 # since NAME LINE: its log from there on.
 since() { tail -n "+$(($2 + 1))" "$LOGS/$1.log" 2>/dev/null; }
+
+# logged NAME LINE TEXT [TIMES]: whether TEXT stands in at least that many lines since then, or does so within three seconds: logs
+# may be written later than answers.
+logged() {
+  local _
+  for _ in $(seq 30); do
+    (($(since "$1" "$2" | grep -cF "$3") >= ${4:-1})) && return
+    sleep 0.1
+  done
+  return 1
+}

@@ -3,10 +3,15 @@
 # the kernel takes down when the run ends. So ports and names are free to choose, nothing can leave the machine, and no daemon
 # or mount outlives the run.
 
-# enter_sandbox ARGUMENTS...: starts this program again inside.
+# enter_sandbox ARGUMENTS...: runs this program again inside. `unshare` ends with whoever started it, and takes all along; itself it
+# listens to no signal but KILL.
 enter_sandbox() {
-  exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
-    env HARBINGER_CLIENTS_INSIDE=1 "$HERE/run" "$@"
+  setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
+    env HARBINGER_CLIENTS_INSIDE=1 "$HERE/run" "$@" &
+  local sandbox=$!
+  # shellcheck disable=SC2064  # its number now
+  trap "kill -KILL $sandbox; exit 130" INT TERM
+  wait "$sandbox"
 }
 
 # Inside: names of Docker Hub, an authority that speaks for them, a /run and a home that are empty.
