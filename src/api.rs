@@ -7,7 +7,6 @@ mod access_log;
 mod answer;
 mod blobs;
 mod conditional;
-mod customer;
 mod error;
 mod exchange;
 mod freshness;

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -33,7 +34,9 @@ pub struct App {
     registry: Arc<Registry>,
     catalog: Arc<Catalog>,
     origins: Origins,
-    config: Mutex<Config>,
+    /// What it was started with: keys that need a restart are in force as they are here.
+    config: Config,
+    shutdown_grace: Mutex<Duration>,
 }
 
 /// Why a server cannot start, or cannot take over a new configuration. The text names the cause and the cure.
@@ -69,7 +72,8 @@ impl App {
             ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
         })
         .map_err(|error| StartError(error.to_string()))?;
-        Ok(Self { server, stopping, registry, catalog, origins, config: Mutex::new(config) })
+        let shutdown_grace = Mutex::new(config.server.shutdown_grace);
+        Ok(Self { server, stopping, registry, catalog, origins, config, shutdown_grace })
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was given.
@@ -78,23 +82,21 @@ impl App {
     }
 
     /// Takes over whatever of a new configuration can change while running: all of it or, on an error, nothing.
-    /// Returns the keys that changed but need a restart.
+    /// Returns the keys that differ from those in force but need a restart.
     ///
     /// # Errors
     /// When an upstream's files cannot be read; the old configuration then stays in force.
     pub fn reload(&self, config: Config) -> Result<Vec<String>, StartError> {
         let routes = self.origins.routes(&config)?;
         self.registry.reconfigure(routes, config.cache.clone());
-        let mut current = self.config.lock();
-        let need_restart = current.restart_needed(&config);
-        *current = config;
-        Ok(need_restart)
+        *self.shutdown_grace.lock() = config.server.shutdown_grace;
+        Ok(self.config.restart_needed(&config))
     }
 
     /// Stops accepting, lets answers under way finish within the grace time, and closes.
     pub async fn stop(self) {
         self.stopping.store(true, Ordering::Relaxed);
-        let grace = self.config.lock().server.shutdown_grace;
+        let grace = *self.shutdown_grace.lock();
         self.server.stop(grace).await;
         self.catalog.close().await;
     }

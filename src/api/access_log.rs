@@ -18,9 +18,9 @@ use actix_web::{HttpRequest, http::header};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
-use super::customer;
 use crate::{
     config::AccessLog as Format,
+    customers::Customer,
     oci::RepositoryName,
     telemetry::{CacheStatus, Metrics},
 };
@@ -68,7 +68,7 @@ impl AccessLog {
         Box::new(Line {
             log: Arc::clone(self),
             time: SystemTime::now(),
-            customer: customer::from_header(text(&self.customer_header)).to_owned(),
+            customer: Customer::from_header(text(&self.customer_header)),
             client: request.peer_addr(),
             method: escape(request.method().as_str()),
             path: escape(request.uri().path_and_query().map_or("", |path| path.as_str())),
@@ -98,7 +98,7 @@ fn write_lines(queue: &Receiver<String>, out: impl Write) {
 pub(super) struct Line {
     log: Arc<AccessLog>,
     time: SystemTime,
-    customer: String,
+    customer: Customer,
     client: Option<SocketAddr>,
     method: String,
     path: String,
@@ -140,7 +140,7 @@ impl Line {
         let record = Record {
             time: clock::rfc3339(self.time),
             region: &self.log.region,
-            customer: &self.customer,
+            customer: self.customer.as_str(),
             client: self.client,
             method: &self.method,
             path: &self.path,

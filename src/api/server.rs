@@ -13,7 +13,7 @@ use actix_web::{
     http::{Method, Version, header},
     web,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::AbortHandle};
 
 use super::{
     Service,
@@ -55,6 +55,7 @@ impl fmt::Debug for Settings {
 pub struct Running {
     address: SocketAddr,
     handle: ServerHandle,
+    task: AbortHandle,
 }
 
 impl Running {
@@ -63,8 +64,7 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets answers under way finish for at most `grace` (and at most the configured grace, in whole
-    /// seconds), and cuts the rest.
+    /// Stops accepting, lets answers under way finish for at most `grace`, and cuts the rest.
     pub async fn stop(self, grace: Duration) {
         // Out of time means that the rest is cut, by the drop.
         let _ = tokio::time::timeout(grace, self.handle.stop(true)).await;
@@ -73,8 +73,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The command is sent by the call; the future would only wait for its end.
-        drop(self.handle.stop(false));
+        // A command to stop would wait behind the one that is being obeyed.
+        self.task.abort();
     }
 }
 
@@ -104,13 +104,13 @@ where
     .min(512);
     let limit = PaceLimit { stall: config.write_stall_timeout, min_rate: config.min_write_rate.as_u64() };
     let (keep_alive, head_timeout) = (config.keep_alive, config.head_timeout);
-    let grace = config.shutdown_grace.as_secs() + u64::from(config.shutdown_grace.subsec_nanos() > 0);
     let builder = Server::build();
     let stopping = builder.graceful_shutdown_signal();
     let server = builder
         .workers(workers)
         .max_concurrent_connections(config.max_connections.div_ceil(workers).max(1))
-        .shutdown_timeout(grace)
+        // `Running::stop` keeps the time: how long may change while running.
+        .shutdown_timeout(u64::from(u32::MAX))
         .disable_signals()
         .listen("api", listener, move || {
             let stopping = stopping.clone();
@@ -137,9 +137,8 @@ where
         })?
         .run();
     let handle = server.handle();
-    // It ends when the handle says so.
-    tokio::runtime::Handle::current().spawn(server);
-    Ok(Running { address, handle })
+    let task = tokio::runtime::Handle::current().spawn(server).abort_handle();
+    Ok(Running { address, handle, task })
 }
 
 async fn answer(service: Arc<Service>, request: HttpRequest) -> HttpResponse<OutBody> {

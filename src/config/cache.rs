@@ -25,7 +25,7 @@ pub struct Cache {
     pub stale_patience: Duration,
     /// What happens to a cached tag that the upstream has deleted.
     pub on_delete: OnDelete,
-    /// Blob transfers from upstreams under way at once; a further one waits its turn.
+    /// Blob transfers from upstreams under way at once; a further one waits its turn. Needs a restart.
     pub max_fills: usize,
 }
 

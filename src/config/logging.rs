@@ -10,7 +10,7 @@ pub struct Logging {
     pub level: String,
     /// Whether messages are JSON objects, one a line. Needs a restart.
     pub json: bool,
-    /// One line per request on standard output.
+    /// One line per request on standard output. Needs a restart.
     pub access: AccessLog,
 }
 

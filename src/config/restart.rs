@@ -35,11 +35,18 @@ mod tests {
         assert_eq!(old.restart_needed(&old), Vec::<String>::new());
         let mut new = old.clone();
         new.cache.tag_ttl = Duration::from_secs(1);
-        new.server.region = "eu".to_owned();
+        new.server.shutdown_grace = Duration::from_secs(1);
+        new.logging.level = "debug".to_owned();
+        new.upstream = vec![crate::config::Upstream::new("a.io")];
         assert_eq!(old.restart_needed(&new), Vec::<String>::new());
         new.server.listen = ([127, 0, 0, 1], 1).into();
         new.server.min_write_rate = ByteSize::b(1025);
         new.storage.disk.limit = ByteSize::b(ByteSize::gib(50).as_u64() + 1);
-        assert_eq!(old.restart_needed(&new), ["server.listen", "server.min_write_rate", "storage.disk.limit"]);
+        new.server.region = "eu".to_owned();
+        new.server.customer_header = "x-team".to_owned();
+        new.cache.max_fills = 1;
+        new.logging.access = crate::config::AccessLog::Off;
+        let fixed = ["server.listen", "server.region", "server.customer_header", "server.min_write_rate"];
+        assert_eq!(old.restart_needed(&new), [&fixed[..], &["cache.max_fills", "storage.disk.limit", "logging.access"]].concat());
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Server {
     /// Address and port to listen on. Needs a restart.
     pub listen: SocketAddr,
-    /// Name of the region this edge stands in; part of every access-log line.
+    /// Name of the region this edge stands in; part of every access-log line. Needs a restart.
     pub region: String,
-    /// Request header that names the customer, for the access log only: it grants nothing.
+    /// Request header that names the customer, for the access log only: it grants nothing. Needs a restart.
     pub customer_header: String,
     /// Worker threads that serve clients; 0 is one per processor. Needs a restart.
     pub workers: usize,
