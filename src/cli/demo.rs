@@ -7,10 +7,17 @@ mod report;
 mod scenes;
 mod scratch;
 
-use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     app::App,
@@ -24,7 +31,7 @@ use scratch::Scratch;
 /// The name under which the demonstration's origin is mirrored.
 const REGISTRY: &str = "docker.io";
 
-/// Show what Harbinger does, in about ten seconds and without a network.
+/// Show what Harbinger does, in about twelve seconds and without a network.
 ///
 /// Starts a small registry (the origin) on the loopback interface, puts an emulated long-distance line in front of it, starts
 /// Harbinger on another port, and pulls images through it: cold, warm, with many machines at once, and with the origin dead.
@@ -35,7 +42,7 @@ const REGISTRY: &str = "docker.io";
 #[command(after_help = "\
 Examples:
   harbinger demo                                      the usual tour
-  harbinger demo --quick                              smaller images, a few seconds
+  harbinger demo --quick                              smaller images, about four seconds
   harbinger demo --clients 200                        a larger crowd
   harbinger demo --latency 150ms --bandwidth 2MB      an origin on another continent
 
@@ -68,6 +75,8 @@ impl Demo {
     /// # Errors
     /// When a server cannot start, a pull fails, a digest is wrong, or it is interrupted.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
+        // Before there is anything to leave behind.
+        let mut signals = Signals::listen()?;
         let bandwidth = self.bandwidth.as_u64();
         let shrink = if self.quick { 10 } else { 1 };
         let images = Arc::new(Images::generate(self.images.into(), shrink));
@@ -76,16 +85,16 @@ impl Demo {
         let config = self.config(&origin, scratch.path())?;
         let tag_ttl = config.cache.tag_ttl;
         let app = App::start(config).await?;
-        self.introduce(&origin, &app);
+        say(&self.introduction(&origin, &app))?;
 
-        let result = tokio::select! {
+        let result: Result<_, Box<dyn Error>> = tokio::select! {
             played = scenes::play(&images, &mut origin, app.address(), self.clients.into(), tag_ttl) => played.map_err(Into::into),
-            interrupted = tokio::signal::ctrl_c() => Err(interruption(interrupted)),
+            () = signals.stop() => Err("interrupted".into()),
         };
         app.stop().await;
         origin.stop().await;
         drop(scratch);
-        println!("{}", Report { scenes: result?, bandwidth });
+        say(&Report { scenes: result?, bandwidth }.to_string())?;
         Ok(())
     }
 
@@ -103,18 +112,43 @@ impl Demo {
         Ok(config)
     }
 
-    fn introduce(&self, origin: &Origin, app: &App) {
+    fn introduction(&self, origin: &Origin, app: &App) -> String {
         let latency = humantime_serde::re::humantime::format_duration(self.latency);
         let bandwidth = self.bandwidth.display().si();
-        println!("Origin     a registry on {}, {latency} and {bandwidth}/s away (emulated)", origin.address());
-        println!("Harbinger  on {}, with an empty cache\n", app.address());
+        format!(
+            "Origin     a registry on {}, behind an emulated line: {latency} per request, {bandwidth}/s in all\n\
+             Harbinger  on {}, with an empty cache\n\n",
+            origin.address(),
+            app.address()
+        )
     }
 }
 
-fn interruption(signal: io::Result<()>) -> Box<dyn Error> {
-    match signal {
-        Ok(()) => "interrupted".into(),
-        Err(error) => format!("cannot listen for Ctrl-C: {error}").into(),
+/// Writes to standard output. `harbinger demo | head` is no failure.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Requests to stop, also those that come before anybody waits for them.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

@@ -18,11 +18,11 @@ pub(super) struct Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Scenes { direct, cold, warm, crowd, outage } = &self.scenes;
-        writeln!(f, "{:<34}{:>8}{:>10}{:>14}  {:>22}", "", "pulls", "time", "clients got", "reached the origin")?;
+        writeln!(f, "{:<34}{:>8}{:>10}{:>14}  {:>22}", "", "pulls", "time", "clients got", "served by the origin")?;
         self.row(f, "1  Directly from the origin", direct, "Every machine pays for the whole way.".to_owned())?;
-        self.row(f, "2  Through Harbinger, cold", cold, cold_means(direct, cold))?;
-        self.row(f, "3  Through Harbinger, warm", warm, warm_means(direct, warm))?;
-        self.row(f, &format!("4  {} machines at once, cold", crowd.pulls), crowd, self.crowd_means(crowd))?;
+        self.row(f, "2  Through Harbinger, cold cache", cold, cold_means(direct, cold))?;
+        self.row(f, "3  Through Harbinger, warm cache", warm, warm_means(direct, warm))?;
+        self.row(f, &format!("4  {} machines at once, new image", crowd.pulls), crowd, self.crowd_means(crowd))?;
         self.row(f, "5  The origin is dead", outage, outage_means(outage))?;
         let pulls: usize = [direct, cold, warm, crowd, outage].iter().map(|scene| scene.pulls).sum();
         writeln!(f, "Each of the {pulls} pulls was complete, and every digest was right.")
