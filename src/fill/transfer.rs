@@ -171,7 +171,6 @@ impl Reception<'_> {
             (hasher, offset, Ok(()))
         });
         let (hasher, offset, result) = writing.await.map_err(|error| Interruption::Spool(io::Error::other(error)))?;
-        self.shared.metrics.upstream_bytes.inc_by(offset - self.received);
         (self.hasher, self.received, self.breaks) = (hasher, offset, 0);
         self.flight.advance(offset);
         result.map_err(Interruption::Spool)

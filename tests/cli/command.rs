@@ -1,4 +1,4 @@
-//! The program as its user meets it: output, messages and exit codes.
+//! The command line: help, usage errors, and `harbinger check`.
 
 use std::{
     fs,
@@ -29,6 +29,11 @@ fn check_prints_what_is_in_force_and_no_secret() {
     assert_eq!(upstream["url"].as_str(), Some("https://a.io/"));
     assert_eq!(printed["storage"]["data"].as_str(), Some("/data/harbinger"));
     assert!(!text(&output.stdout).contains("hunter2") && output.stderr.is_empty());
+
+    // What is printed is a configuration itself.
+    fs::write(&file, &output.stdout).unwrap();
+    let again = harbinger(&["check", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), text(&output.stdout)), "{}", text(&again.stderr));
 }
 
 #[test]
