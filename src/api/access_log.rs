@@ -4,6 +4,7 @@
 mod clock;
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     net::SocketAddr,
     sync::{
@@ -28,7 +29,7 @@ use crate::{
 /// Lines that wait for the writer.
 const QUEUE: usize = 8192;
 
-/// Longest text from a client in a line, in bytes before escaping.
+/// Longest text from a client in a line, in bytes.
 const MAX_TEXT: usize = 256;
 
 /// The way to the writer.
@@ -70,9 +71,9 @@ impl AccessLog {
             time: SystemTime::now(),
             customer: Customer::from_header(text(&self.customer_header)),
             client: request.peer_addr(),
-            method: escape(request.method().as_str()),
-            path: escape(request.uri().path_and_query().map_or("", |path| path.as_str())),
-            user_agent: escape(text(header::USER_AGENT.as_str()).unwrap_or_default()),
+            method: cut(request.method().as_str()),
+            path: cut(request.uri().path_and_query().map_or("", |path| path.as_str())),
+            user_agent: cut(text(header::USER_AGENT.as_str()).unwrap_or_default()),
             upstream: None,
             repository: None,
             reference: String::new(),
@@ -184,8 +185,8 @@ impl Record<'_> {
             self.time,
             self.region,
             self.customer,
-            self.method,
-            self.path,
+            harmless(self.method),
+            harmless(self.path),
             self.status,
             self.bytes_sent,
             self.total_us,
@@ -199,27 +200,31 @@ impl Record<'_> {
             let _ = write!(line, " upstream={upstream} repository={repository}");
         }
         if let Some(reference) = self.reference {
-            let _ = write!(line, " reference={reference}");
+            let _ = write!(line, " reference={}", harmless(reference));
         }
         if self.cut_off {
             line.push_str(" cut-off");
         }
-        let _ = write!(line, " agent=\"{}\"", self.user_agent);
+        let _ = write!(line, " agent=\"{}\"", harmless(self.user_agent));
         if let Some(error) = self.error {
-            let _ = write!(line, " error=\"{}\"", error.escape_debug());
+            let _ = write!(line, " error=\"{}\"", harmless(error));
         }
         line.push('\n');
         line
     }
 }
 
-/// A text from a client, made harmless for terminals and cut.
-pub(super) fn escape(text: &str) -> String {
-    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
+/// The beginning of a text from a client.
+pub(super) fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
+}
+
+/// A text that does nothing to a terminal and does not end its quotes; as JSON, texts are so anyway.
+fn harmless(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
-        return text.to_owned();
+        return text.into();
     }
-    text.escape_default().to_string()
+    text.escape_default().to_string().into()
 }
 
 #[cfg(test)]
@@ -266,10 +271,11 @@ mod tests {
 
     #[test]
     fn texts_of_clients_are_harmless() {
-        assert_eq!(escape("containerd/2.1"), "containerd/2.1");
-        assert_eq!(escape("\u{1b}[31m\"x\r\n"), "\\u{1b}[31m\\\"x\\r\\n");
-        assert_eq!(escape(&"a".repeat(1000)).len(), MAX_TEXT);
-        assert!(escape(&"é".repeat(1000)).is_ascii());
+        assert_eq!(harmless("containerd/2.1 'x'"), "containerd/2.1 'x'");
+        assert_eq!(harmless("\u{1b}[31m\"x\r\n"), "\\u{1b}[31m\\\"x\\r\\n");
+        assert!(harmless("é").is_ascii());
+        assert_eq!(cut(&"a".repeat(1000)).len(), MAX_TEXT);
+        assert_eq!(cut(&format!("a{}", "é".repeat(1000))).len(), MAX_TEXT - 1);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Exchange {
         if let Some(line) = &mut self.line {
             line.upstream = Some(Arc::clone(&target.route.name));
             line.repository = Some(target.repository.clone());
-            line.reference = super::access_log::escape(reference);
+            line.reference = super::access_log::cut(reference);
         }
     }
 

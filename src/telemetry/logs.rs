@@ -36,6 +36,8 @@ impl Logs {
 }
 
 fn parse(level: &str) -> Result<EnvFilter, LogError> {
+    // What the HTTP server tells of its threads is for those who ask for more than the usual.
+    let level = if level == "info" { "info,actix_server=warn" } else { level };
     EnvFilter::try_new(level).map_err(|error| LogError(format!("'{level}' is no level: {error}")))
 }
 

@@ -64,6 +64,25 @@ fn a_line_as_json_says_all() {
 }
 
 #[test]
+fn when_the_upstream_fails() {
+    let upstream = Upstream::start();
+    let serving = serve("json", &upstream);
+    serving.get(TAG);
+    upstream.die();
+    let asked = |path, lines| -> Value {
+        serving.get(path);
+        serde_json::from_str(&serving.out.wait_for_lines(lines).pop().unwrap()).unwrap()
+    };
+    let stale = asked(TAG, 2);
+    let found = (&stale["status"], &stale["cache"], &stale["cache_detail"], &stale["error"]);
+    assert_eq!(found, (&200.into(), &"stale".into(), &"upstream-error".into(), &Value::Null), "{stale}");
+    let failed = asked("/v2/library/app/manifests/2", 3);
+    // 502 while it is still tried, 503 when it is left alone for a while.
+    assert!([502, 503].contains(&failed["status"].as_u64().unwrap()), "{failed}");
+    assert_eq!((&failed["cache"], failed["error"].is_string()), (&"none".into(), true), "{failed}");
+}
+
+#[test]
 fn followers_and_those_who_leave() {
     let upstream = Upstream::start();
     upstream.hold(true);

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -21,6 +24,8 @@ pub(crate) struct Upstream {
     log: Mutex<Vec<String>>,
     /// Whether layers are sent only in part for now.
     held: (Mutex<bool>, Condvar),
+    /// Whether nobody is answered any more.
+    dead: AtomicBool,
 }
 
 impl Upstream {
@@ -44,6 +49,7 @@ impl Upstream {
             layer_digest,
             log: Mutex::default(),
             held: (Mutex::new(false), Condvar::new()),
+            dead: AtomicBool::new(false),
         });
         let ours = Arc::clone(&upstream);
         thread::spawn(move || {
@@ -75,7 +81,15 @@ impl Upstream {
         self.held.1.notify_all();
     }
 
+    /// From now on, connections are closed without an answer.
+    pub(crate) fn die(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
     fn answer(&self, mut stream: TcpStream) {
+        if self.dead.load(Ordering::SeqCst) {
+            return;
+        }
         let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
         let request = lines.next().unwrap_or_default();
         // The rest of the head.
