@@ -73,12 +73,14 @@ async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
         Ok(spool) => spool,
         Err(error) => {
             let size = source.origin.blob_size(&source.repository, &flight.digest).await?;
+            shared.ledger.granted(source, &flight.digest);
             flight.open(size);
             spill(flight, &error, 0, flight.digest.algorithm().hasher());
             return Ok(());
         }
     };
     let stream = source.origin.blob(&source.repository, &flight.digest, 0).await?;
+    shared.ledger.granted(source, &flight.digest);
     // Set once: this task is the only one that does.
     let _ = flight.file.set(spool.file().clone());
     flight.open(stream.size);
@@ -203,6 +205,7 @@ impl Reception<'_> {
             tracing::warn!(digest = %flight.digest, route = %flight.source.route, "the upstream sent bytes that do not match the digest");
             return Err(FillError::new(FillErrorKind::DigestMismatch));
         }
+        self.shared.ledger.verified(&flight.source, &flight.digest, size);
         flight.complete(size);
         // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
         if let Err(error) = self.shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
