@@ -15,6 +15,7 @@
 //! content. When the spool cannot be written, each follower goes on alone with what is there: see `alone`.
 
 mod alone;
+mod breaks;
 mod error;
 mod flight;
 mod follower;

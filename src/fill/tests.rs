@@ -385,6 +385,9 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
     assert_eq!(read(world.join(), Some(range)).await, (world.content(Some(range)), Ok(())));
     assert!(!world.kept().await);
 
+    world.origin.script.lock().extend([Fault::BreakAt(MIB), Fault::BreakAtWithoutRanges(2 * MIB), Fault::EndAt(3 * MIB)]);
+    assert_eq!(read(world.join(), None).await, (world.content(None), Ok(())), "breaks are healed here too");
+
     world.origin.script.lock().push_back(Fault::Corrupt);
     let (bytes, result) = read(world.join(), None).await;
     assert!(result.unwrap_err().contains("do not match"));
