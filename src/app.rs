@@ -19,7 +19,6 @@ use crate::{
     api,
     catalog::Catalog,
     config::Config,
-    fill::Fills,
     registry::Registry,
     telemetry::Metrics,
     tiers::{Disk, Memory, Tiers},
@@ -58,8 +57,8 @@ impl App {
         let via = format!("harbinger-{:016x}", fastrand::u64(..));
         let origins = Origins { metrics: metrics.clone(), via: via.clone(), handle: Handle::current() };
         let routes = origins.routes(&config)?;
-        let fills = Fills::new(Handle::current(), tiers.clone(), metrics.clone(), config.cache.max_fills);
-        let registry = Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog.clone(), tiers, fills));
+        let registry =
+            Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog.clone(), tiers, metrics.clone()));
 
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = stopping.clone();

@@ -15,6 +15,7 @@
 //! content. When the spool cannot be written, each follower goes on alone with what is there: see `alone`.
 
 mod alone;
+mod breaks;
 mod error;
 mod flight;
 mod follower;
@@ -23,7 +24,7 @@ mod transfer;
 pub use error::{FillError, FillErrorKind};
 pub use follower::{Follower, Opened};
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -56,6 +57,15 @@ pub struct Source {
     pub repository: RepositoryName,
 }
 
+/// Who keeps account of what the upstreams have given leave for. Called by the transfer, and not allowed to block.
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// The upstream has the content in the source's repository: it may be read there, before it is seen anywhere else.
+    fn granted(&self, source: &Source, digest: &Digest);
+
+    /// The content is verified and has `size` bytes.
+    fn verified(&self, source: &Source, digest: &Digest, size: u64);
+}
+
 /// All transfers under way. Cheap to clone; clones are the same table.
 #[derive(Debug, Clone)]
 pub struct Fills {
@@ -67,15 +77,16 @@ struct Shared {
     handle: Handle,
     tiers: Arc<Tiers>,
     metrics: Arc<Metrics>,
+    ledger: Arc<dyn Ledger>,
     slots: Semaphore,
     flights: Mutex<HashMap<Digest, Arc<Flight>>>,
 }
 
 impl Fills {
     /// A table whose transfers run on `handle`, at most `limit` at once.
-    pub fn new(handle: Handle, tiers: Arc<Tiers>, metrics: Arc<Metrics>, limit: usize) -> Self {
+    pub fn new(handle: Handle, tiers: Arc<Tiers>, metrics: Arc<Metrics>, ledger: Arc<dyn Ledger>, limit: usize) -> Self {
         let slots = Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS));
-        Self { shared: Arc::new(Shared { handle, tiers, metrics, slots, flights: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { handle, tiers, metrics, ledger, slots, flights: Mutex::default() }) }
     }
 
     /// Follows the transfer of `digest`, which is started from `source` if there is none. The caller has made sure that

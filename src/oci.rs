@@ -22,3 +22,6 @@ pub use reference::{InvalidReference, Reference, Tag};
 /// The largest manifest that is accepted from an upstream or a client, in bytes: the floor that the specification asks for
 /// ("at least 4 megabytes") and the ceiling of most clients.
 pub const MAX_MANIFEST_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod properties;

@@ -8,6 +8,7 @@
 mod answers;
 mod blobs;
 mod error;
+mod ledger;
 mod lists;
 mod manifests;
 mod negative;
@@ -28,9 +29,11 @@ use crate::{
     config,
     fill::Fills,
     oci::Digest,
+    telemetry::Metrics,
     tiers::Tiers,
     upstream::{Routes, Target},
 };
+use ledger::Links;
 use lists::Lists;
 use manifests::Stored;
 use negative::Negative;
@@ -44,7 +47,6 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Shared {
-    handle: Handle,
     routes: ArcSwap<Routes>,
     policy: ArcSwap<config::Cache>,
     catalog: Arc<Catalog>,
@@ -67,8 +69,10 @@ impl Registry {
         policy: config::Cache,
         catalog: Arc<Catalog>,
         tiers: Arc<Tiers>,
-        fills: Fills,
+        metrics: Arc<Metrics>,
     ) -> Self {
+        let ledger = Arc::new(Links::new(catalog.clone()));
+        let fills = Fills::new(handle.clone(), tiers.clone(), metrics, ledger, policy.max_fills);
         let shared = Shared {
             routes: ArcSwap::from_pointee(routes),
             policy: ArcSwap::from_pointee(policy),
@@ -79,9 +83,8 @@ impl Registry {
             lists: Lists::new(handle.clone()),
             blob_questions: Coalesce::new(handle.clone()),
             manifest_fetches: Coalesce::new(handle.clone()),
-            tag_questions: Coalesce::new(handle.clone()),
+            tag_questions: Coalesce::new(handle),
             slow_tags: Cache::new(10_000),
-            handle,
         };
         Self { shared: Arc::new(shared) }
     }

@@ -66,7 +66,7 @@ pub struct Upstream {
     /// Longest silence in the middle of a body.
     #[serde(default = "idle_timeout", with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// Requests under way at once.
+    /// Blob transfers under way at once; all other requests together have as many places of their own.
     #[serde(default = "max_concurrency")]
     pub max_concurrency: usize,
     /// Further tries of a request that failed in a way that may pass.

@@ -10,9 +10,11 @@ use tokio::sync::mpsc;
 
 use super::{
     FillError, FillErrorKind, HOLD_BACK,
+    breaks::Breaks,
     flight::{Flight, Spill},
+    transfer::unavailable,
 };
-use crate::tiers::Piece;
+use crate::{oci::Hasher, tiers::Piece, upstream::UpstreamError};
 
 /// Chunks that wait for a slow reader, at most.
 const AHEAD: usize = 8;
@@ -38,8 +40,16 @@ pub(super) fn start(flight: &Arc<Flight>, spill: Arc<Spill>, position: u64, end:
     let (sender, chunks) = mpsc::channel(AHEAD);
     let flight = flight.clone();
     flight.handle.clone().spawn(async move {
-        let pump = Pump { sender: sender.clone(), held: VecDeque::new(), held_bytes: 0, position, end };
-        if let Err(error) = pump.run(&flight, &spill).await {
+        let pump = Pump {
+            sender: sender.clone(),
+            hasher: spill.hasher.clone(),
+            arrived: spill.at,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            position,
+            end,
+        };
+        if let Err(error) = pump.run(&flight).await {
             // A reader that has left does not want the error either.
             let _ = sender.send(Err(error)).await;
         }
@@ -47,8 +57,19 @@ pub(super) fn start(flight: &Arc<Flight>, spill: Arc<Spill>, position: u64, end:
     Alone { chunks }
 }
 
+/// Why an answer ended.
+enum End {
+    /// The upstream has sent everything.
+    Content,
+    /// The reader has left.
+    Reader,
+}
+
 struct Pump {
     sender: mpsc::Sender<Result<Bytes, FillError>>,
+    /// How much of the content is here, and its hash.
+    arrived: u64,
+    hasher: Hasher,
     /// What has arrived but may not be sent yet.
     held: VecDeque<Bytes>,
     held_bytes: u64,
@@ -58,26 +79,22 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(mut self, flight: &Flight, spill: &Spill) -> Result<(), FillError> {
-        let source = &flight.source;
-        let mut stream = source.origin.blob(&source.repository, &flight.digest, spill.at).await?;
-        let mut hasher = spill.hasher.clone();
-        // An upstream that ignores ranges starts over: that part is in the spool already.
-        let mut skip = spill.at - stream.start.min(spill.at);
-        let mut arrived = spill.at;
-        while let Some(chunk) = stream.body.next().await {
-            let mut chunk = chunk?;
-            let skipped = skip.min(chunk.len() as u64);
-            skip -= skipped;
-            chunk = chunk.slice(skipped as usize..);
-            hasher.update(&chunk);
-            self.hold(chunk.clone(), arrived);
-            arrived += chunk.len() as u64;
-            if self.release(HOLD_BACK).await.is_err() {
-                return Ok(());
+    async fn run(mut self, flight: &Flight) -> Result<(), FillError> {
+        let mut breaks = Breaks::default();
+        loop {
+            let before = self.arrived;
+            match self.drain(flight).await {
+                Ok(End::Content) => break,
+                Ok(End::Reader) => return Ok(()),
+                Err(error) => {
+                    if self.arrived > before {
+                        breaks.over();
+                    }
+                    breaks.pause(error).await?;
+                }
             }
         }
-        if hasher.finish() != flight.digest {
+        if self.hasher.clone().finish() != flight.digest {
             return Err(FillError::new(FillErrorKind::DigestMismatch));
         }
         // Nothing is left to do for a reader that has gone.
@@ -85,9 +102,34 @@ impl Pump {
         Ok(())
     }
 
-    /// Keeps the part of `chunk`, which begins at `offset` of the content, that the reader wants.
-    fn hold(&mut self, chunk: Bytes, offset: u64) {
+    /// Receives one answer.
+    async fn drain(&mut self, flight: &Flight) -> Result<End, UpstreamError> {
+        let source = &flight.source;
+        let mut stream = source.origin.blob(&source.repository, &flight.digest, self.arrived).await?;
+        // An upstream that ignores ranges starts over: that part has been seen already.
+        let mut skip = self.arrived.saturating_sub(stream.start);
+        while let Some(chunk) = stream.body.next().await {
+            let mut chunk = chunk?;
+            let skipped = skip.min(chunk.len() as u64);
+            skip -= skipped;
+            chunk = chunk.slice(skipped as usize..);
+            self.hasher.update(&chunk);
+            self.hold(chunk);
+            if self.release(HOLD_BACK).await.is_err() {
+                return Ok(End::Reader);
+            }
+        }
+        match stream.size {
+            Some(size) if self.arrived < size => Err(unavailable("the upstream ended the content early")),
+            _ => Ok(End::Content),
+        }
+    }
+
+    /// Keeps the part of `chunk`, the next of the content, that the reader wants.
+    fn hold(&mut self, chunk: Bytes) {
+        let offset = self.arrived;
         let last = offset + chunk.len() as u64;
+        self.arrived = last;
         let from = self.position.max(offset).min(last);
         let to = self.end.unwrap_or(last).clamp(from, last);
         let wanted = chunk.slice((from - offset) as usize..(to - offset) as usize);

@@ -28,8 +28,6 @@ pub struct Follower {
 pub struct Opened {
     /// Length of the content in bytes, when the upstream said so.
     pub size: Option<u64>,
-    /// Whether all bytes are here and verified, and `size` with them.
-    pub verified: bool,
     /// Whether the bytes are kept. False when the spool failed.
     pub kept: bool,
 }
@@ -60,8 +58,7 @@ impl Follower {
         loop {
             {
                 let progress = self.progress.borrow_and_update();
-                let verified = matches!(progress.phase, Phase::Complete);
-                let opened = Opened { size: progress.size, verified, kept: true };
+                let opened = Opened { size: progress.size, kept: true };
                 match &progress.phase {
                     Phase::Waiting => {}
                     Phase::Flowing if progress.size.is_some_and(|size| size <= VERIFY_FIRST) => {}
@@ -74,16 +71,6 @@ impl Follower {
             if self.progress.changed().await.is_err() {
                 return Err(FillError::new(super::FillErrorKind::Panicked));
             }
-        }
-    }
-
-    /// The content's length once it is verified; `None` when that never happens. Waiting for it is not following.
-    pub fn completion(&self) -> impl Future<Output = Option<u64>> + Send + use<> {
-        let mut progress = self.progress.clone();
-        async move {
-            let settled = |progress: &Progress| !matches!(progress.phase, Phase::Waiting | Phase::Flowing);
-            let progress = progress.wait_for(settled).await.ok()?;
-            if matches!(progress.phase, Phase::Complete) { progress.size } else { None }
         }
     }
 

@@ -108,7 +108,22 @@ impl Origin for FakeOrigin {
     }
 }
 
+/// What a transfer has told, in order.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<Option<u64>>>);
+
+impl Ledger for Told {
+    fn granted(&self, _: &Source, _: &Digest) {
+        self.0.lock().push(None);
+    }
+
+    fn verified(&self, _: &Source, _: &Digest, size: u64) {
+        self.0.lock().push(Some(size));
+    }
+}
+
 struct World {
+    ledger: Arc<Told>,
     folder: tempfile::TempDir,
     origin: Arc<FakeOrigin>,
     fills: Fills,
@@ -131,8 +146,9 @@ impl World {
         let script = Mutex::new(script.into_iter().collect());
         let gate = Arc::new(Semaphore::new(permits));
         let origin = FakeOrigin { content, gets: AtomicUsize::new(0), heads: AtomicUsize::new(0), script, gate };
-        let fills = Fills::new(Handle::current(), tiers.clone(), Arc::new(Metrics::new()), 16);
-        Self { folder, origin: Arc::new(origin), fills, tiers, digest }
+        let ledger = Arc::new(Told::default());
+        let fills = Fills::new(Handle::current(), tiers.clone(), Arc::new(Metrics::new()), ledger.clone(), 16);
+        Self { ledger, folder, origin: Arc::new(origin), fills, tiers, digest }
     }
 
     fn join(&self) -> Follower {
@@ -202,6 +218,7 @@ async fn fifty_followers_cost_one_transfer() {
     }
     assert_eq!(world.gets(), 1);
     assert!(world.kept().await);
+    assert_eq!(*world.ledger.0.lock(), [None, Some(3 * MIB + 5)]);
 }
 
 #[tokio::test]
@@ -217,7 +234,7 @@ async fn the_empty_blob_and_small_blobs_arrive() {
 async fn ranges_are_served_from_the_half_filled_spool() {
     let world = World::with(4 * MIB, 32, []);
     let mut first = world.join();
-    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), verified: false, kept: true });
+    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), kept: true });
     // Two of four MiB are let through: ranges in there are served while the rest is still missing.
     for range in [ByteRange { start: 0, end: 10 }, ByteRange { start: MIB, end: MIB + 100_000 }] {
         let (bytes, result) = read(world.join(), Some(range)).await;
@@ -266,6 +283,7 @@ async fn wrong_bytes_are_never_complete_and_never_kept() {
         assert!(result.unwrap_err().contains("do not match"));
         assert!(bytes.len() as u64 <= size.saturating_sub(HOLD_BACK), "the last piece is held back");
         assert!(!world.kept().await);
+        assert_eq!(*world.ledger.0.lock(), [None], "the announced length is not believed");
         assert_eq!(read(world.join(), None).await, (world.content(None), Ok(())), "the next attempt is a new one");
     }
 }
@@ -281,7 +299,7 @@ async fn more_than_was_announced_is_an_error() {
 async fn a_content_of_unknown_length_is_held_back_too() {
     let world = World::with(3 * MIB, 47, [Fault::HideSize]);
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, verified: false, kept: true });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, kept: true });
     let mut stream = follower.into_stream(None);
     let mut got = 0;
     while got < 46 * 65536 {
@@ -361,11 +379,14 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
         std::fs::remove_dir_all(folder).unwrap();
     }
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), verified: false, kept: false });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), kept: false });
     assert_eq!(read(follower, None).await, (world.content(None), Ok(())));
     let range = ByteRange { start: 100_000, end: 2 * MIB };
     assert_eq!(read(world.join(), Some(range)).await, (world.content(Some(range)), Ok(())));
     assert!(!world.kept().await);
+
+    world.origin.script.lock().extend([Fault::BreakAt(MIB), Fault::BreakAtWithoutRanges(2 * MIB), Fault::EndAt(3 * MIB)]);
+    assert_eq!(read(world.join(), None).await, (world.content(None), Ok(())), "breaks are healed here too");
 
     world.origin.script.lock().push_back(Fault::Corrupt);
     let (bytes, result) = read(world.join(), None).await;
@@ -376,7 +397,7 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
 #[tokio::test]
 async fn a_transfer_waits_for_its_turn() {
     let world = World::with(3 * MIB, 1, []);
-    let fills = Fills::new(Handle::current(), world.tiers.clone(), Arc::new(Metrics::new()), 1);
+    let fills = Fills::new(Handle::current(), world.tiers.clone(), Arc::new(Metrics::new()), world.ledger.clone(), 1);
     let source = Source { origin: world.origin.clone(), route: "r".into(), repository: "a".parse().unwrap() };
     let mut first = fills.join(&world.digest, source.clone());
     first.opened().await.unwrap();

@@ -11,6 +11,7 @@ use futures_util::{
 
 use super::{
     FillError, FillErrorKind, Shared, WORTH_FINISHING,
+    breaks::Breaks,
     flight::{Flight, Phase, Spill},
 };
 use crate::{
@@ -21,12 +22,6 @@ use crate::{
 
 /// Bytes written and hashed at once.
 const BATCH: usize = 1 << 20;
-
-/// Breaks in a row, without a byte in between, after which a transfer is given up.
-const MAX_BREAKS: u32 = 4;
-
-/// Pause before the first resumption; each further one doubles it.
-const RESUME_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a transfer may be without followers before it is given up: a client that reads range by range comes back.
 const DESERTION_GRACE: Duration = Duration::from_millis(500);
@@ -73,18 +68,20 @@ async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
         Ok(spool) => spool,
         Err(error) => {
             let size = source.origin.blob_size(&source.repository, &flight.digest).await?;
+            shared.ledger.granted(source, &flight.digest);
             flight.open(size);
             spill(flight, &error, 0, flight.digest.algorithm().hasher());
             return Ok(());
         }
     };
     let stream = source.origin.blob(&source.repository, &flight.digest, 0).await?;
+    shared.ledger.granted(source, &flight.digest);
     // Set once: this task is the only one that does.
     let _ = flight.file.set(spool.file().clone());
     flight.open(stream.size);
     shared.metrics.fills.inc();
     let hasher = flight.digest.algorithm().hasher();
-    let mut reception = Reception { shared, flight, size: stream.size, received: 0, hasher, breaks: 0 };
+    let mut reception = Reception { shared, flight, size: stream.size, received: 0, hasher, breaks: Breaks::default() };
     let result = reception.receive(&spool, stream).await;
     shared.metrics.fills.dec();
     match result {
@@ -111,8 +108,7 @@ struct Reception<'a> {
     /// Bytes in the spool, and their hash.
     received: u64,
     hasher: Hasher,
-    /// Breaks since the last byte.
-    breaks: u32,
+    breaks: Breaks,
 }
 
 /// Why receiving stopped before the end.
@@ -171,7 +167,8 @@ impl Reception<'_> {
             (hasher, offset, Ok(()))
         });
         let (hasher, offset, result) = writing.await.map_err(|error| Interruption::Spool(io::Error::other(error)))?;
-        (self.hasher, self.received, self.breaks) = (hasher, offset, 0);
+        (self.hasher, self.received) = (hasher, offset);
+        self.breaks.over();
         self.flight.advance(offset);
         result.map_err(Interruption::Spool)
     }
@@ -179,11 +176,8 @@ impl Reception<'_> {
     /// Asks for the rest after a break.
     async fn resume(&mut self, mut error: UpstreamError) -> Result<BlobStream, Interruption> {
         let source = &self.flight.source;
-        while is_passing(error.kind) && self.breaks < MAX_BREAKS {
-            let pause = RESUME_PAUSE * 2_u32.pow(self.breaks);
-            self.breaks += 1;
-            tracing::info!(digest = %self.flight.digest, route = %source.route, received = self.received, %error, "resuming a transfer");
-            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+        loop {
+            self.breaks.pause(error).await.map_err(Interruption::Upstream)?;
             match source.origin.blob(&source.repository, &self.flight.digest, self.received).await {
                 Ok(stream) if stream.size.is_some() && self.size.is_some() && stream.size != self.size => {
                     error = bad_answer("the content's length changed while it was being fetched");
@@ -192,7 +186,6 @@ impl Reception<'_> {
                 Err(again) => error = again,
             }
         }
-        Err(Interruption::Upstream(error))
     }
 
     /// Verifies, lets the followers have the last piece, and hands the spool to the tiers.
@@ -202,6 +195,7 @@ impl Reception<'_> {
             tracing::warn!(digest = %flight.digest, route = %flight.source.route, "the upstream sent bytes that do not match the digest");
             return Err(FillError::new(FillErrorKind::DigestMismatch));
         }
+        self.shared.ledger.verified(&flight.source, &flight.digest, size);
         flight.complete(size);
         // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
         if let Err(error) = self.shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
@@ -242,13 +236,7 @@ async fn gather(body: &mut BoxStream<'static, Result<Bytes, UpstreamError>>, ski
     }
 }
 
-/// Whether a failure may be gone at the next try.
-const fn is_passing(kind: UpstreamErrorKind) -> bool {
-    use UpstreamErrorKind::{BreakerOpen, RateLimited, Timeout, Unavailable};
-    matches!(kind, Unavailable | Timeout | BreakerOpen | RateLimited)
-}
-
-fn unavailable(message: &str) -> UpstreamError {
+pub(super) fn unavailable(message: &str) -> UpstreamError {
     UpstreamError::new(UpstreamErrorKind::Unavailable, message)
 }
 

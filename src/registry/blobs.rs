@@ -31,7 +31,13 @@ impl Registry {
             }
             shared.check_negative(&repository, digest)?;
             if shared.tiers.contains(digest).await || shared.fills.is_under_way(digest) {
-                return self.unlinked(target, &repository, digest).await;
+                // A transfer for this very repository may have landed since its link was looked for.
+                if shared.blob_link(&repository, digest).is_none() {
+                    self.ask_leave(target, &repository, digest).await?;
+                }
+                if let Some(found) = shared.tiers.lookup(digest).await {
+                    return Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked)));
+                }
             }
         }
         shared.fill(target, &repository, digest, MissReason::Absent).await
@@ -61,14 +67,10 @@ impl Registry {
 
     /// The bytes are here or on their way, but not for this repository: the upstream is asked for its leave first. That
     /// costs the same round trip as a blob that is not here at all, so that nobody can tell the two apart.
-    async fn unlinked(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<Blob, RegistryError> {
+    async fn ask_leave(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
         self.ask_size(target, repository, digest).await?;
-        let shared = &*self.shared;
-        shared.put_link(repository, digest, Link { size: None, media_type: None });
-        match shared.tiers.lookup(digest).await {
-            Some(found) => Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked))),
-            None => shared.fill(target, repository, digest, MissReason::Unlinked).await,
-        }
+        self.shared.put_link(repository, digest, Link { size: None, media_type: None });
+        Ok(())
     }
 
     async fn ask_size(
@@ -95,17 +97,6 @@ impl Shared {
     /// The link of a blob. That a repository has a manifest of this digest says nothing about a blob.
     fn blob_link(&self, repository: &Repository, digest: &Digest) -> Option<Link> {
         self.link(repository, digest).filter(|link| link.media_type.is_none())
-    }
-
-    /// Adds the length to a link as soon as it is verified: what an upstream announces is not to be relied on.
-    fn complete_link(&self, follower: &Follower, repository: &Repository, digest: &Digest) {
-        let completion = follower.completion();
-        let (catalog, repository, digest) = (self.catalog.clone(), repository.clone(), *digest);
-        self.handle.spawn(async move {
-            if let Some(size) = completion.await {
-                drop(catalog.put_link(&repository, &digest, Link { size: Some(size), media_type: None }));
-            }
-        });
     }
 
     /// What the tiers hold of a linked blob; a content of another length than the link says is damaged.
@@ -139,7 +130,7 @@ impl Shared {
         digest: &Digest,
         reason: MissReason,
     ) -> Result<Blob, RegistryError> {
-        let Opened { size, verified, kept } = match follower.opened().await {
+        let Opened { size, kept } = match follower.opened().await {
             Ok(opened) => opened,
             Err(error) => {
                 let error = RegistryError::from(error);
@@ -147,12 +138,6 @@ impl Shared {
                 return Err(error);
             }
         };
-        if self.blob_link(repository, digest).is_none() {
-            self.put_link(repository, digest, Link { size: size.filter(|_| verified), media_type: None });
-            if !verified {
-                self.complete_link(&follower, repository, digest);
-            }
-        }
         let status = match (kept, follower.joined()) {
             (false, _) => CacheStatus::Miss(MissReason::SpoolFailed),
             (true, true) => CacheStatus::Collapsed,

@@ -14,6 +14,8 @@ use super::{Tiers, Usage};
 #[derive(Debug)]
 pub struct UsageCollector(Arc<Tiers>);
 
+type Figure = fn(&Usage) -> u64;
+
 impl Tiers {
     /// These tiers as a source of metrics.
     pub fn collector(self: Arc<Self>) -> UsageCollector {
@@ -24,7 +26,7 @@ impl Tiers {
 impl Collector for UsageCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let usage = self.0.usage();
-        let figures: [(&str, &str, fn(&Usage) -> u64); 3] = [
+        let figures: [(&str, &str, Figure); 3] = [
             ("tier_bytes", "Bytes held by a tier", |usage| usage.bytes),
             ("tier_entries", "Contents held by a tier", |usage| usage.entries),
             ("tier_limit_bytes", "Most bytes that a tier may hold", |usage| usage.limit),

@@ -42,11 +42,29 @@ pub(super) struct Exchange {
     pub(super) breaker: Breaker,
     pub(super) retries: u32,
     pub(super) retry_budget: Arc<RetryBudget>,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Places,
     pub(super) first_byte_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) pull_budget: Mutex<Option<PullBudget>>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// Places for requests under way. Blobs have their own, so that long transfers keep nobody from small answers.
+#[derive(Debug)]
+pub(super) struct Places {
+    blobs: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(super) fn new(limit: usize) -> Self {
+        let semaphore = || Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { blobs: semaphore(), others: semaphore() }
+    }
+
+    fn of(&self, operation: Operation) -> Arc<Semaphore> {
+        if operation == Operation::GetBlob { self.blobs.clone() } else { self.others.clone() }
+    }
 }
 
 /// What is asked of an upstream.
@@ -82,7 +100,7 @@ impl Exchange {
     /// A further try begins only within `first_byte_timeout` of the first, so that nobody waits for more than twice as long.
     pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
         self.may_ask(ask.operation)?;
-        let permit = timeout(self.first_byte_timeout, self.places.clone().acquire_owned()).await;
+        let permit = timeout(self.first_byte_timeout, self.places.of(ask.operation).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
             let text = format!("all places for requests to upstream '{}' (max_concurrency) are taken", self.name);
             return Err(UpstreamError::new(UpstreamErrorKind::Timeout, text));

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     breaker::Breaker,
     client::Client,
     credentials::CredentialSource,
-    exchange::Exchange,
+    exchange::{Exchange, Places},
     rate_limit::Quiet,
     realms::Realms,
     retry::{self, RetryBudget},
@@ -102,7 +102,7 @@ impl HttpOrigin {
             breaker: Breaker::new(config.breaker_failures, config.breaker_pause, open),
             retries: config.retries,
             retry_budget: surroundings.retry_budget,
-            places: Arc::new(Semaphore::new(config.max_concurrency.clamp(1, Semaphore::MAX_PERMITS))),
+            places: Places::new(config.max_concurrency),
             first_byte_timeout: config.first_byte_timeout,
             idle_timeout: config.idle_timeout,
             pull_budget: Mutex::new(None),

@@ -20,22 +20,21 @@ impl Exchange {
     /// See [`super::Origin::manifest`].
     pub(super) async fn manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<FetchedManifest, UpstreamError> {
         let ask = self.ask_manifest(Operation::GetManifest, Method::GET, name, reference);
-        match self.fetch_manifest(&ask).await {
-            // Nothing of it has gone on to a client yet, so a body that broke off is worth another try.
-            Err(error) if may_pass(&error) && self.retries > 0 && self.retry_budget.spend() => self.fetch_manifest(&ask).await,
-            result => result,
+        let mut may_try_again = self.retries > 0;
+        loop {
+            let answer = self.ask(&ask).await?;
+            if answer.response.status() != StatusCode::OK {
+                let status = answer.response.status().as_u16();
+                return Err(self.bad_answer(&format!("answered a request for a manifest with status {status}")));
+            }
+            let content_type = self.content_type(answer.response.headers())?;
+            match self.incoming(answer.response).collect(MAX_MANIFEST_BYTES, "manifest").await {
+                Ok(bytes) => return Ok(FetchedManifest { bytes, content_type }),
+                // Nothing of it has gone on to a client yet, so a body that broke off is worth another try.
+                Err(error) if may_try_again && may_pass(&error) && self.retry_budget.spend() => may_try_again = false,
+                Err(error) => return Err(error),
+            }
         }
-    }
-
-    async fn fetch_manifest(&self, ask: &Ask<'_>) -> Result<FetchedManifest, UpstreamError> {
-        let answer = self.ask(ask).await?;
-        if answer.response.status() != StatusCode::OK {
-            let status = answer.response.status().as_u16();
-            return Err(self.bad_answer(&format!("answered a request for a manifest with status {status}")));
-        }
-        let content_type = self.content_type(answer.response.headers())?;
-        let bytes = self.incoming(answer.response).collect(MAX_MANIFEST_BYTES, "manifest").await?;
-        Ok(FetchedManifest { bytes, content_type })
     }
 
     /// See [`super::Origin::manifest_head`].
