@@ -9,7 +9,7 @@ use super::answer::{Answer, JSON};
 use crate::{
     oci::{ErrorCode, InvalidDigest, InvalidName},
     registry::{RegistryError, RegistryErrorKind as Kind},
-    telemetry::CacheStatus,
+    telemetry::{CacheStatus, MissReason},
     upstream::RouteError,
 };
 
@@ -73,8 +73,19 @@ impl From<RegistryError> for ApiError {
             code,
             message: error.message.to_string(),
             retry_after: error.retry_after.filter(|_| may_wait).map(whole_seconds),
-            cache: if error.from_cache { CacheStatus::NegativeHit } else { CacheStatus::None },
+            cache: cache_status(&error),
         }
+    }
+}
+
+fn cache_status(error: &RegistryError) -> CacheStatus {
+    match error.kind {
+        _ if error.from_cache => CacheStatus::NegativeHit,
+        Kind::Internal => CacheStatus::None,
+        Kind::ManifestUnknown | Kind::BlobUnknown | Kind::NameUnknown | Kind::Denied => {
+            CacheStatus::Miss(MissReason::UpstreamRefused)
+        }
+        _ => CacheStatus::Miss(MissReason::UpstreamFailed),
     }
 }
 

@@ -58,6 +58,10 @@ pub enum MissReason {
     SpoolFailed,
     /// Only the upstream can know (HEAD of a blob that is not cached).
     NotKept,
+    /// The upstream said that there is no such thing, or that it is not for us.
+    UpstreamRefused,
+    /// The upstream failed, and there was nothing stale to serve.
+    UpstreamFailed,
 }
 
 impl TierName {
@@ -101,6 +105,8 @@ impl CacheStatus {
                 MissReason::Unlinked => "unlinked",
                 MissReason::SpoolFailed => "spool-failed",
                 MissReason::NotKept => "not-kept",
+                MissReason::UpstreamRefused => "upstream-refused",
+                MissReason::UpstreamFailed => "upstream-failed",
             },
             Self::NegativeHit => "negative",
             Self::Revalidated => "revalidated",

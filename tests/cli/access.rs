@@ -54,7 +54,7 @@ fn a_line_as_json_says_all() {
     assert_eq!((refused.status, &line["status"], &line["cache"]), (405, &405.into(), &"none".into()), "{line}");
     assert_eq!((&line["customer"], &line["bytes_sent"]), (&"anonymous".into(), &(refused.body.len() as u64).into()), "{line}");
     for (at, (cache, path)) in
-        [("none", "/v2/library/app/manifests/no"), ("negative", "/v2/library/app/manifests/no")].iter().enumerate()
+        [("miss", "/v2/library/app/manifests/no"), ("negative", "/v2/library/app/manifests/no")].iter().enumerate()
     {
         let missing = serving.get(path);
         let line: Value = serde_json::from_str(&serving.out.wait_for_lines(before + 2 + at).pop().unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn when_the_upstream_fails() {
     let failed = asked("/v2/library/app/manifests/2", 3);
     // 502 while it is still tried, 503 when it is left alone for a while.
     assert!([502, 503].contains(&failed["status"].as_u64().unwrap()), "{failed}");
-    assert_eq!((&failed["cache"], failed["error"].is_string()), (&"none".into(), true), "{failed}");
+    assert_eq!((&failed["cache_detail"], failed["error"].is_string()), (&"upstream-failed".into(), true), "{failed}");
 }
 
 #[test]
