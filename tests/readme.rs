@@ -40,6 +40,8 @@ fn its_cache_statuses_are_all_there_are() {
         CacheStatus::Miss(MissReason::Unlinked),
         CacheStatus::Miss(MissReason::SpoolFailed),
         CacheStatus::Miss(MissReason::NotKept),
+        CacheStatus::Miss(MissReason::UpstreamRefused),
+        CacheStatus::Miss(MissReason::UpstreamFailed),
     ];
     assert_eq!(said, shown.iter().map(ToString::to_string).collect());
     let mentioned = [
