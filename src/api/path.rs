@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 
 use super::error::ApiError;
 
-/// Longest path that is read, in bytes.
+/// Longest path with its query that is read, in bytes.
 const MAX_LEN: usize = 8 << 10;
 
 /// What a path asks for. Names and references are not parsed yet.
@@ -47,11 +47,17 @@ pub(super) enum Api<'a> {
     Unknown,
 }
 
+/// Refuses a path that is, with its query, longer than 8 KiB.
+pub(super) fn limit(path_and_query: &str) -> Result<(), ApiError> {
+    if path_and_query.len() > MAX_LEN {
+        let message = "the path and the query are together longer than 8 KiB";
+        return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message));
+    }
+    Ok(())
+}
+
 /// Reads a path. Names are told from keywords right to left, because keywords are legal parts of names.
 pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
-    if path.len() > MAX_LEN {
-        return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, "the path is longer than 8 KiB"));
-    }
     match path {
         "/healthz" => return Ok(Resource::Alive),
         "/readyz" => return Ok(Resource::Ready),
@@ -184,7 +190,12 @@ mod tests {
             let error = parse(path).unwrap_err();
             assert_eq!((error.status.as_u16(), error.code), (400, ErrorCode::NameInvalid), "{path}");
         }
-        let long = format!("/v2/{}/manifests/x", "a".repeat(MAX_LEN));
-        assert_eq!(parse(&long).unwrap_err().status, StatusCode::URI_TOO_LONG);
+    }
+
+    #[test]
+    fn path_and_query_are_limited_together() {
+        let longest = format!("/v2/?{}", "a".repeat(MAX_LEN - 5));
+        assert_eq!(limit(&longest), Ok(()));
+        assert_eq!(limit(&format!("{longest}a")).unwrap_err().status, StatusCode::URI_TOO_LONG);
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn answer(service: &Service, request: &HttpRequest, exchange: &
 }
 
 async fn route(service: &Service, request: &HttpRequest, exchange: &mut Exchange) -> Result<Answer, ApiError> {
+    path::limit(request.uri().path_and_query().map_or("", |target| target.as_str()))?;
     let resource = path::parse(request.uri().path())?;
     exchange.endpoint = label(&resource);
     let (prefix, what) = match resource {

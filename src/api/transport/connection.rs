@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -14,6 +15,7 @@ use tokio::{
 use super::{
     Lane, PaceLimit,
     pace::{Pace, watched},
+    turns::Turns,
 };
 
 /// Most bytes of a file that are sent before other connections of the same thread have their turn.
@@ -23,17 +25,30 @@ const TURN: u64 = 2 << 20;
 /// First byte of a TLS hello.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// A TCP stream that also sends what lies in its [`Lane`].
+/// Most bytes that are read and dropped before the connection is closed.
+const DRAIN: usize = 128 << 10;
+
+/// A TCP stream that also sends what lies in its [`Lane`], and gives the dispatcher one request at a time.
 pub(in crate::api) struct Connection {
     stream: TcpStream,
     lane: Lane,
     pace: Pace,
     has_read: bool,
+    turns: Turns,
+    /// Read, and waiting for its turn. Meanwhile nothing more is read, so this is never more than came at once.
+    held: Bytes,
 }
 
 impl Connection {
     pub(in crate::api) fn new(stream: TcpStream, limit: PaceLimit) -> Self {
-        Self { stream, lane: Lane::default(), pace: Pace::new(limit), has_read: false }
+        Self {
+            stream,
+            lane: Lane::default(),
+            pace: Pace::new(limit),
+            has_read: false,
+            turns: Turns::default(),
+            held: Bytes::new(),
+        }
     }
 
     /// The lane, for the bodies of this connection.
@@ -91,6 +106,37 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// An answer has left: the next request may be on its way.
+    fn next_turn(&mut self, cx: &mut Context<'_>) {
+        self.turns.answered();
+        if !self.held.is_empty() {
+            // The dispatcher, in the same task, waits for a request and the socket has nothing to tell.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn poll_held(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.turns.is_closed() {
+            // `next_turn` will wake.
+            return Poll::Pending;
+        }
+        let room = self.held.len().min(buffer.remaining());
+        let admitted = self.turns.admit(&self.held[..room]);
+        buffer.put_slice(&self.held.split_to(admitted));
+        Poll::Ready(Ok(()))
+    }
+
+    /// With bytes left unread the kernel would reset the connection, and what it has not delivered yet would be lost.
+    fn drain(&self) {
+        let mut bytes = [0; 4096];
+        let mut drained = 0;
+        while drained < DRAIN
+            && let Ok(read @ 1..) = self.stream.try_read(&mut bytes)
+        {
+            drained += read;
+        }
+    }
+
     fn count(&mut self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(written)) = written {
             self.pace.took(*written as u64);
@@ -101,6 +147,9 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            return self.poll_held(buffer);
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if !self.has_read {
@@ -110,7 +159,14 @@ impl AsyncRead for Connection {
                 buffer.set_filled(before);
             }
         }
-        Poll::Ready(Ok(()))
+        let read = &buffer.filled()[before..];
+        let admitted = self.turns.admit(read);
+        if admitted == read.len() {
+            return Poll::Ready(Ok(()));
+        }
+        self.held = Bytes::copy_from_slice(&read[admitted..]);
+        buffer.set_filled(before + admitted);
+        if admitted == 0 { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -125,13 +181,18 @@ impl AsyncWrite for Connection {
 
     /// Called by the dispatcher only when its write buffer is empty.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lane.settle_flushed();
+        if self.lane.settle_flushed() {
+            self.next_turn(cx);
+        }
         ready!(self.poll_send_file(cx))?;
         self.pace.idle();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            self.drain();
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -28,6 +28,8 @@ struct Shared {
     written: Cell<u64>,
     /// Answers whose last bytes lie in the write buffer.
     ended: RefCell<Vec<Ended>>,
+    /// Whether a body has ended since the write buffer was last empty.
+    has_ended: Cell<bool>,
 }
 
 /// A part of a file that waits to be sent.
@@ -77,6 +79,7 @@ impl Lane {
     pub(super) fn forget(&self) {
         self.0.job.borrow_mut().take();
         self.0.file_bytes.set(0);
+        self.0.has_ended.set(true);
     }
 
     /// A body has no more to give: its receipt is settled when the write buffer is empty, or the connection ends.
@@ -84,17 +87,19 @@ impl Lane {
         self.0.job.borrow_mut().take();
         let file_bytes = self.0.file_bytes.take();
         self.0.ended.borrow_mut().push(Ended { receipt, file_bytes, buffered, flushed, complete });
+        self.0.has_ended.set(true);
     }
 
-    /// The write buffer is empty: everything that ended before has left.
-    pub(super) fn settle_flushed(&self) {
+    /// The write buffer is empty: everything that ended before has left. Returns whether there was such an answer.
+    pub(super) fn settle_flushed(&self) -> bool {
         self.0.written.set(0);
-        if self.0.ended.borrow().is_empty() {
-            return;
+        if !self.0.has_ended.take() {
+            return false;
         }
         for ended in self.0.ended.take() {
             ended.receipt.settle(ended.flushed + ended.buffered + ended.file_bytes, ended.complete);
         }
+        true
     }
 
     /// The connection is gone. What of the buffered bytes had left is known but for the length of the heads between them.

@@ -1,5 +1,7 @@
 //! The transport over real sockets.
 
+mod pipelines;
+
 use std::{
     fs::File,
     io::{self, Read, Write},
