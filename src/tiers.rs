@@ -204,6 +204,11 @@ impl Tiers {
         }
     }
 
+    /// Gives up a tenth of what is on disk: the disk is full although the tier is within its limit.
+    pub async fn make_room(&self) {
+        self.disk.make_room().await;
+    }
+
     /// Forgets a content everywhere.
     pub async fn remove(&self, digest: &Digest) {
         self.memory.remove(digest).await;

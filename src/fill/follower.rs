@@ -9,7 +9,7 @@ use futures_util::{
 use tokio::sync::watch;
 
 use super::{
-    FillError, VERIFY_FIRST,
+    FillError, Source, VERIFY_FIRST,
     alone::{self, Alone},
     flight::{Flight, Phase, Progress, Seat},
 };
@@ -47,6 +47,12 @@ impl Follower {
     /// Whether somebody else had started the transfer.
     pub const fn joined(&self) -> bool {
         self.joined
+    }
+
+    /// Whether the transfer was started from the same repository: its failure then speaks for this one too.
+    pub fn is_of(&self, source: &Source) -> bool {
+        let own = &self.seat.0.source;
+        own.route == source.route && own.repository == source.repository
     }
 
     /// Waits until it is known that the content will come: for one of up to [`VERIFY_FIRST`] bytes until it is verified, for

@@ -124,6 +124,7 @@ impl Ledger for Told {
 
 struct World {
     ledger: Arc<Told>,
+    metrics: Arc<Metrics>,
     folder: tempfile::TempDir,
     origin: Arc<FakeOrigin>,
     fills: Fills,
@@ -147,8 +148,9 @@ impl World {
         let gate = Arc::new(Semaphore::new(permits));
         let origin = FakeOrigin { content, gets: AtomicUsize::new(0), heads: AtomicUsize::new(0), script, gate };
         let ledger = Arc::new(Told::default());
-        let fills = Fills::new(Handle::current(), tiers.clone(), Arc::new(Metrics::new()), ledger.clone(), 16);
-        Self { ledger, folder, origin: Arc::new(origin), fills, tiers, digest }
+        let metrics = Arc::new(Metrics::new());
+        let fills = Fills::new(Handle::current(), tiers.clone(), metrics.clone(), ledger.clone(), 16);
+        Self { ledger, metrics, folder, origin: Arc::new(origin), fills, tiers, digest }
     }
 
     fn join(&self) -> Follower {
@@ -347,6 +349,7 @@ async fn a_large_transfer_is_given_up_when_everyone_has_left_early() {
     assert!(!world.kept().await);
     let leftovers = walk(world.folder.path()).into_iter().filter(|path| path.is_file()).count();
     assert_eq!(leftovers, 0, "its spool is deleted");
+    assert_eq!(world.metrics.fills.get(), 0, "nothing is under way");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use futures_util::{
     future::{join, select},
     stream::BoxStream,
 };
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::{
     FillError, FillErrorKind, Shared, WORTH_FINISHING,
@@ -70,7 +71,7 @@ async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
             let size = source.origin.blob_size(&source.repository, &flight.digest).await?;
             shared.ledger.granted(source, &flight.digest);
             flight.open(size);
-            spill(flight, &error, 0, flight.digest.algorithm().hasher());
+            spill(shared, flight, &error, 0, flight.digest.algorithm().hasher());
             return Ok(());
         }
     };
@@ -79,25 +80,44 @@ async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
     // Set once: this task is the only one that does.
     let _ = flight.file.set(spool.file().clone());
     flight.open(stream.size);
-    shared.metrics.fills.inc();
+    let _counted = Counted::new(&shared.metrics.fills);
     let hasher = flight.digest.algorithm().hasher();
     let mut reception = Reception { shared, flight, size: stream.size, received: 0, hasher, breaks: Breaks::default() };
-    let result = reception.receive(&spool, stream).await;
-    shared.metrics.fills.dec();
-    match result {
+    match reception.receive(&spool, stream).await {
         Ok(()) => reception.finish(spool).await,
         Err(Interruption::Upstream(error)) => Err(error.into()),
         Err(Interruption::Spool(error)) => {
-            spill(flight, &error, reception.received, reception.hasher);
+            let Reception { received, hasher, .. } = reception;
+            spill(shared, flight, &error, received, hasher);
             Ok(())
         }
     }
 }
 
-/// Lets the followers go on alone.
-fn spill(flight: &Flight, error: &io::Error, at: u64, hasher: Hasher) {
+/// Counts a transfer as under way for as long as it is, also when it is given up in the middle.
+struct Counted<'a>(&'a Gauge);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Lets the followers go on alone. On a disk that is fuller than its limit knows, room is made for what comes next.
+fn spill(shared: &Shared, flight: &Flight, error: &io::Error, at: u64, hasher: Hasher) {
     tracing::warn!(digest = %flight.digest, %error, at, "the spool cannot be written: streaming through without keeping");
     flight.spill(Spill { at, hasher });
+    if error.kind() == io::ErrorKind::StorageFull {
+        let tiers = shared.tiers.clone();
+        shared.handle.spawn(async move { tiers.make_room().await });
+    }
 }
 
 /// The state of receiving one blob.

@@ -10,6 +10,10 @@ use crate::{
     upstream::Target,
 };
 
+/// How often a transfer that was started from another repository may fail before its failure is taken for this one's: it
+/// says nothing about what this repository's own upstream has.
+const FOREIGN_FAILURES: usize = 3;
+
 impl Registry {
     /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones
     /// ([`crate::fill::VERIFY_FIRST`]) only once they are verified. Dropping the future or the blob harms nobody else.
@@ -119,7 +123,14 @@ impl Shared {
     ) -> Result<Blob, RegistryError> {
         let source =
             Source { origin: target.route.origin.clone(), route: repository.route.clone(), repository: repository.name.clone() };
-        self.follow(self.fills.join(digest, source), repository, digest, reason).await
+        let mut follower = self.fills.join(digest, source.clone());
+        for _ in 0..FOREIGN_FAILURES {
+            if follower.is_of(&source) || follower.opened().await.is_ok() {
+                break;
+            }
+            follower = self.fills.join(digest, source.clone());
+        }
+        self.follow(follower, repository, digest, reason).await
     }
 
     /// Waits for the upstream's answer, which is also its leave to read the blob in this repository.

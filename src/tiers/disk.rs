@@ -104,6 +104,19 @@ impl Disk {
         blocking(move || shared.spool()).await
     }
 
+    /// Gives up a tenth of what it holds.
+    pub async fn make_room(&self) {
+        let shared = self.shared.clone();
+        let making = blocking(move || {
+            let target = shared.index.lock().bytes() / 10 * 9;
+            shared.shrink(target);
+            Ok(())
+        });
+        if let Err(error) = making.await {
+            tracing::warn!(%error, "cannot make room on the disk");
+        }
+    }
+
     /// Whether everything that earlier runs left is in the index.
     pub fn is_listed(&self) -> bool {
         self.shared.listed.load(Ordering::Acquire)
@@ -215,13 +228,13 @@ impl Shared {
         let file = spool.commit(&path)?;
         self.index.lock().insert(*digest, size, Duration::ZERO);
         self.open.insert(*digest, (file, size));
-        self.shrink();
+        self.shrink(self.limit);
         Ok(())
     }
 
-    fn shrink(&self) {
+    fn shrink(&self, limit: u64) {
         // The lock is not held while files are deleted.
-        let victims = self.index.lock().shrink(self.limit);
+        let victims = self.index.lock().shrink(limit);
         for victim in victims {
             self.forget(&victim);
         }
@@ -248,7 +261,7 @@ impl Shared {
             }
         }
         self.listed.store(true, Ordering::Release);
-        self.shrink();
+        self.shrink(self.limit);
         let index = self.index.lock();
         tracing::info!(entries = index.len(), bytes = index.bytes(), "the disk tier is listed");
     }

@@ -111,6 +111,17 @@ async fn disk_shrinks_to_a_smaller_limit_at_start() {
 }
 
 #[tokio::test]
+async fn room_is_made_on_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::open(folder.path(), 1 << 30).unwrap();
+    for n in 0..50_u8 {
+        disk.store(&digest_of(&[n]), Content::Bytes(vec![n; 1000].into())).await.unwrap();
+    }
+    disk.make_room().await;
+    assert_eq!(disk.usage().bytes, 45_000);
+}
+
+#[tokio::test]
 async fn a_spool_that_is_dropped_never_happened() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Disk::open(folder.path(), 1000).unwrap();

@@ -1,9 +1,11 @@
 //! Links, not bytes, decide who may read: that bytes are here for one repository says nothing to another.
 
+use std::{sync::Arc, time::Duration};
+
 use crate::{
     content::{Blob, Image, KIB, MIB},
     proxy::{Proxy, Setup, blob_path, manifest_path, mirror},
-    upstream::{Upstream, status},
+    upstream::{Gate, Upstream, stalled, status},
 };
 
 const ONE: &str = "library/one";
@@ -106,6 +108,33 @@ async fn registries_are_kept_apart() {
     proxy.pull("registry.example/team/app", "v1", &another).await;
     let path = blob_path("registry.example/team/app", &image.blobs[1]);
     proxy.get(&path).await.is_error(&[404]);
+}
+
+/// Both ask for the same digest at once, so there is one transfer, from the registry that has no such blob.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_of_one_registry_is_not_that_of_another() {
+    let (hub, other) = (Upstream::start().await, Upstream::start().await);
+    let blob = Blob::random(1, 10 * KIB);
+    other.holds_blob("team/app", &blob);
+    let gate = Gate::closed();
+    hub.when("GET", &blob_path("team/app", &blob)).once(stalled(&gate));
+    let upstreams = vec![mirror("docker.io", &hub), mirror("registry.example", &other)];
+    let proxy = Arc::new(Setup::with_upstreams(upstreams).start().await);
+    let get = |path: String| {
+        let proxy = Arc::clone(&proxy);
+        tokio::spawn(async move { proxy.get(&path).await })
+    };
+    let refused = get(blob_path("team/app", &blob));
+    gate.reached(1).await;
+    let served = get(blob_path("registry.example/team/app", &blob));
+    while other.count("HEAD", &blob.digest) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Time to join the transfer.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    gate.open();
+    refused.await.unwrap().is_error(&[404]);
+    served.await.unwrap().is_exactly(&blob.bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
