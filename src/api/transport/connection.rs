@@ -72,12 +72,11 @@ impl Connection {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let length = job.rest.len().min(turn);
             let writable = self.stream.poll_write_ready(cx);
             ready!(watched(&mut self.pace, cx, writable))?;
             let window = ByteRange { start: job.rest.start, end: (job.rest.start + TURN).min(job.rest.end) };
-            let window_end = job.rest.end;
-            ready!(job.reader.poll_warm(&job.file, window, window_end, cx))?;
+            let warm_until = ready!(job.reader.poll_warm(&job.file, window, job.rest.end, cx))?;
+            let length = (warm_until.min(job.rest.end) - job.rest.start).min(turn);
             let mut offset = job.rest.start;
             let sent = self.stream.try_io(Interest::WRITABLE, || {
                 rustix::fs::sendfile(&self.stream, &*job.file, Some(&mut offset), length as usize).map_err(io::Error::from)

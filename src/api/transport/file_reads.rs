@@ -26,22 +26,23 @@ pub(super) struct Warmer {
 }
 
 impl Warmer {
-    /// Ready once `window` can be sent without waiting for the disk. A window that is found absent is read on the blocking
-    /// pool, and the kernel is told of what follows `window` up to `end`.
+    /// Ready once the beginning of `window` can be sent without waiting for the disk; tells up to where that holds. What was
+    /// found present is not looked at again. A window that is found absent is read on the blocking pool, and the kernel is
+    /// told of what follows `window` up to `end`.
     pub(super) fn poll_warm(
         &mut self,
         file: &Arc<File>,
         window: ByteRange,
         end: u64,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.warm_until >= window.end {
-            return Poll::Ready(Ok(()));
+    ) -> Poll<io::Result<u64>> {
+        if self.warm_until > window.start {
+            return Poll::Ready(Ok(self.warm_until));
         }
         if self.reading.is_none() {
             if is_cached(file, window.end - 1) && is_cached(file, window.start) {
                 self.warm_until = window.end;
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(window.end));
             }
             let file = Arc::clone(file);
             self.reading = Some(spawn_blocking(move || read_into_cache(&file, window, end)));
@@ -52,7 +53,7 @@ impl Warmer {
             outcome?;
         }
         self.warm_until = window.end;
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(window.end))
     }
 }
 
