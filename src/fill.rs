@@ -26,7 +26,7 @@ pub use follower::{Follower, Opened};
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{
@@ -79,8 +79,10 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Arc<dyn Ledger>,
     slots: Semaphore,
-    flights: Mutex<HashMap<Digest, Arc<Flight>>>,
+    flights: Mutex<Flights>,
 }
+
+type Flights = HashMap<Digest, Arc<Flight>>;
 
 impl Fills {
     /// A table whose transfers run on `handle`, at most `limit` at once.
@@ -92,10 +94,14 @@ impl Fills {
     /// Follows the transfer of `digest`, which is started from `source` if there is none. The caller has made sure that
     /// whoever it acts for may read the content, or acts for the very repository that `source` names.
     pub fn join(&self, digest: &Digest, source: Source) -> Follower {
-        let mut flights = self.shared.flights.lock();
-        if let Some(follower) = flights.get(digest).and_then(Follower::join) {
-            return follower;
+        let flights = self.shared.flights.lock();
+        match flights.get(digest).and_then(Follower::join) {
+            Some(follower) => follower,
+            None => self.start(flights, digest, source),
         }
+    }
+
+    fn start(&self, mut flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source) -> Follower {
         let flight = Arc::new(Flight::new(*digest, source, self.shared.handle.clone()));
         flights.insert(*digest, flight.clone());
         let follower = Follower::start(&flight);
@@ -104,12 +110,16 @@ impl Fills {
         follower
     }
 
-    /// Follows a transfer that is under way and has been started from the same repository: its permission is the same.
-    pub fn join_own(&self, digest: &Digest, route: &str, repository: &RepositoryName) -> Option<Follower> {
+    /// Follows the transfer of `digest` for the repository that `source` names, whose leave is still to be had: the transfer
+    /// asks for it. `None` while another repository's transfer is under way, whose leave is not this one's.
+    pub fn join_own(&self, digest: &Digest, source: Source) -> Option<Follower> {
         let flights = self.shared.flights.lock();
-        let flight = flights.get(digest)?;
-        let own = *flight.source.route == *route && flight.source.repository == *repository;
-        if own { Follower::join(flight) } else { None }
+        if let Some(flight) = flights.get(digest)
+            && let Some(follower) = Follower::join(flight)
+        {
+            return follower.is_of(&source).then_some(follower);
+        }
+        Some(self.start(flights, digest, source))
     }
 
     /// Whether a transfer of `digest` is under way.

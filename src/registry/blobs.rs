@@ -30,18 +30,18 @@ impl Registry {
             return Ok(Blob::found(found.clone(), CacheStatus::Hit(found.tier)));
         }
         if link.is_none() {
-            if let Some(follower) = shared.fills.join_own(digest, &repository.route, &repository.name) {
+            shared.check_negative(&repository, digest)?;
+            if !shared.tiers.contains(digest).await
+                && let Some(follower) = shared.fills.join_own(digest, source(target))
+            {
                 return shared.follow(follower, &repository, digest, MissReason::Absent).await;
             }
-            shared.check_negative(&repository, digest)?;
-            if shared.tiers.contains(digest).await || shared.fills.is_under_way(digest) {
-                // A transfer for this very repository may have landed since its link was looked for.
-                if shared.blob_link(&repository, digest).is_none() {
-                    self.ask_leave(target, &repository, digest).await?;
-                }
-                if let Some(found) = shared.tiers.lookup(digest).await {
-                    return Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked)));
-                }
+            // A transfer for this very repository may have landed since its link was looked for.
+            if shared.blob_link(&repository, digest).is_none() {
+                self.ask_leave(target, &repository, digest).await?;
+            }
+            if let Some(found) = shared.tiers.lookup(digest).await {
+                return Ok(Blob::found(found, CacheStatus::Miss(MissReason::Unlinked)));
             }
         }
         shared.fill(target, &repository, digest, MissReason::Absent).await
@@ -121,8 +121,7 @@ impl Shared {
         digest: &Digest,
         reason: MissReason,
     ) -> Result<Blob, RegistryError> {
-        let source =
-            Source { origin: target.route.origin.clone(), route: repository.route.clone(), repository: repository.name.clone() };
+        let source = source(target);
         let mut follower = self.fills.join(digest, source.clone());
         for _ in 0..FOREIGN_FAILURES {
             if follower.is_of(&source) || follower.opened().await.is_ok() {
@@ -169,4 +168,9 @@ impl Shared {
             self.negative.add(repository, Wanted::Blob(*digest));
         }
     }
+}
+
+/// Where a repository's blobs come from.
+fn source(target: &Target) -> Source {
+    Source { origin: target.route.origin.clone(), route: target.route.name.clone(), repository: target.repository.clone() }
 }
