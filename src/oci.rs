@@ -8,6 +8,7 @@ mod error_code;
 mod manifest;
 mod media_type;
 mod name;
+mod pushed_manifest;
 mod range;
 mod reference;
 
@@ -16,6 +17,7 @@ pub use error_code::ErrorCode;
 pub use manifest::{Descriptor, Manifest, ManifestError, ManifestKind};
 pub use media_type::{InvalidMediaType, MediaType};
 pub use name::{InvalidName, RepositoryName};
+pub use pushed_manifest::{PushedManifest, PushedReference, ReferenceKind};
 pub use range::{ByteRange, RangeRequest, Selected};
 pub use reference::{InvalidReference, Reference, Tag};
 

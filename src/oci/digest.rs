@@ -114,16 +114,24 @@ pub enum InvalidDigest {
     Value(Algorithm),
 }
 
+impl FromStr for Algorithm {
+    type Err = InvalidDigest;
+
+    fn from_str(name: &str) -> Result<Self, InvalidDigest> {
+        match name {
+            "sha256" => Ok(Self::Sha256),
+            "sha512" => Ok(Self::Sha512),
+            _ => Err(InvalidDigest::UnsupportedAlgorithm),
+        }
+    }
+}
+
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let (algorithm, value) = text.split_once(':').ok_or(InvalidDigest::NoSeparator)?;
-        let algorithm = match algorithm {
-            "sha256" => Algorithm::Sha256,
-            "sha512" => Algorithm::Sha512,
-            _ => return Err(InvalidDigest::UnsupportedAlgorithm),
-        };
+        let algorithm: Algorithm = algorithm.parse()?;
         let value = value.as_bytes();
         if value.len() != 2 * algorithm.digest_len() {
             return Err(InvalidDigest::Value(algorithm));

@@ -39,15 +39,26 @@ pub enum ManifestError {
     /// Not a JSON object with the fields of a manifest.
     #[error("the document is not a manifest: {0}")]
     Malformed(String),
-    /// It has both `manifests` and `layers` (CVE-2021-41190): two readers could see two different images.
-    #[error("the document has both 'manifests' and 'layers', so it is ambiguous")]
-    Ambiguous,
+    /// Two readers could see two different images in it (CVE-2021-41190): it has both `manifests` and `layers`, say.
+    #[error("the document is ambiguous: {0}")]
+    Ambiguous(String),
     /// Docker manifest schema 1, whose digest is not the hash of its bytes.
     #[error("manifests of schema version 1 are not supported; push the image again with a current client")]
     Schema1,
     /// The media type is malformed.
     #[error(transparent)]
     MediaType(#[from] InvalidMediaType),
+    /// The sender's `Content-Type` is malformed, longer than any that is in use, or a list.
+    #[error("the Content-Type header must name one media type: {0}")]
+    ContentType(InvalidMediaType),
+    /// The sender says one media type and the document another, so that it depends on the reader what it is.
+    #[error("the Content-Type header says '{sent_as}', but the mediaType of the document is '{own}'")]
+    MediaTypeMismatch {
+        /// The sender's `Content-Type`.
+        sent_as: MediaType,
+        /// The document's `mediaType`.
+        own: MediaType,
+    },
 }
 
 /// The fields that are looked at. Unknown fields are none of our business.
@@ -80,7 +91,7 @@ impl Manifest {
         }
         let document: Document = serde_json::from_slice(bytes).map_err(|error| ManifestError::Malformed(error.to_string()))?;
         if document.manifests.is_some() && (document.layers.is_some() || document.config.is_some()) {
-            return Err(ManifestError::Ambiguous);
+            return Err(ManifestError::Ambiguous("it has both 'manifests' and 'layers' or 'config'".to_owned()));
         }
         if document.fs_layers.is_some() || document.schema_version == Some(1.into()) {
             return Err(ManifestError::Schema1);
@@ -113,7 +124,7 @@ fn descriptors(values: impl IntoIterator<Item = Value>) -> Vec<Descriptor> {
 }
 
 /// Whether a sender's content type says anything about a manifest: `text/plain` and friends are what servers add by habit.
-fn is_manifest_type(text: &str) -> bool {
+pub(super) fn is_manifest_type(text: &str) -> bool {
     text.starts_with("application/vnd.")
 }
 
@@ -152,7 +163,7 @@ mod tests {
         for text in ["", "null", "[]", "{}", "<html>", "{\"layers\":[]} x", "\u{feff}{}"] {
             assert!(matches!(read(text, None), Err(ManifestError::Malformed(_))), "{text}");
         }
-        assert_eq!(read(r#"{"manifests":[],"layers":[]}"#, None).unwrap_err(), ManifestError::Ambiguous);
+        assert!(matches!(read(r#"{"manifests":[],"layers":[]}"#, None), Err(ManifestError::Ambiguous(_))));
         assert_eq!(read(r#"{"schemaVersion":1,"layers":[]}"#, None).unwrap_err(), ManifestError::Schema1);
         assert_eq!(read(r#"{"fsLayers":[]}"#, None).unwrap_err(), ManifestError::Schema1);
         let long = format!(r#"{{"layers":[],"x":"{}"}}"#, "y".repeat(MAX_MANIFEST_BYTES));
