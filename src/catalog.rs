@@ -1,20 +1,22 @@
-//! The durable rows: which repository may read which content, and what tags name.
+//! The durable rows: which repository may read which content, what tags name, and all that was pushed.
 //!
 //! Everything that must survive, apart from the bytes themselves, is in one redb database with one writer thread: writes
 //! that arrive while a commit is under way share the next one (group commit). Reads go through a cache of recent rows.
 
+mod hosted;
 mod keys;
 mod rows;
 mod store;
 mod writer;
 
+pub use hosted::{ContentKind, HostedManifest, Missing, PutManifest, Wanted};
 pub use keys::{Repository, TagKey};
 pub use rows::{Link, TagRow};
 
 use std::{io, path::Path, sync::Arc};
 
 use moka::sync::Cache;
-use redb::{ReadableDatabase, TableDefinition, TableError};
+use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
 use crate::oci::Digest;
 use rows::{LinkValue, TagValue};
@@ -51,6 +53,13 @@ pub enum CatalogError {
     /// The writer thread cannot be started, or is gone.
     #[error("the catalog's writer failed: {0}")]
     Writer(Arc<io::Error>),
+}
+
+impl CatalogError {
+    /// Whether the disk is full.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Database(error) if matches!(&**error, redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull))
+    }
 }
 
 impl<E: Into<redb::Error>> From<E> for CatalogError {
@@ -112,7 +121,8 @@ impl Catalog {
     ) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
         let change = Change::PutLink(repository.link_key(digest), link.clone());
         self.links.insert((repository.clone(), *digest), link);
-        self.writer.commit(change)
+        let made = self.writer.commit(change);
+        async { made.await.map(drop) }
     }
 
     /// Removes a link.
@@ -124,7 +134,7 @@ impl Catalog {
         let removed = self.writer.commit(Change::RemoveLink(repository.link_key(digest))).await;
         // A reader may have brought the old row back while the commit was under way.
         self.links.invalidate(&(repository.clone(), *digest));
-        removed
+        removed.map(drop)
     }
 
     /// What a tag named when it was last looked at.
@@ -148,7 +158,8 @@ impl Catalog {
     /// When it cannot be made durable.
     pub fn put_tag(&self, key: &TagKey, row: TagRow) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
         self.tags.insert(key.clone(), row.clone());
-        self.writer.commit(Change::PutTag(key.bytes(), row))
+        let made = self.writer.commit(Change::PutTag(key.bytes(), row));
+        async { made.await.map(drop) }
     }
 
     /// Forgets a tag.
@@ -159,7 +170,7 @@ impl Catalog {
         self.tags.invalidate(key);
         let removed = self.writer.commit(Change::RemoveTag(key.bytes())).await;
         self.tags.invalidate(key);
-        removed
+        removed.map(drop)
     }
 
     fn read<V: redb::Value + 'static, T>(
@@ -168,15 +179,12 @@ impl Catalog {
         key: &[u8],
         parse: impl FnOnce(V::SelfType<'_>) -> Option<T>,
     ) -> Result<Option<T>, CatalogError> {
-        self.store.with(|database| {
-            let transaction = database.begin_read()?;
-            let table = match transaction.open_table(table) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(table.get(key)?.and_then(|row| parse(row.value())))
-        })
+        self.reading(|transaction| Ok(transaction.open_table(table)?.get(key)?.and_then(|row| parse(row.value()))))
+    }
+
+    /// Reads one state of the database.
+    fn reading<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, CatalogError>) -> Result<T, CatalogError> {
+        self.store.with(|database| read(&database.begin_read()?))
     }
 }
 

@@ -6,9 +6,12 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use redb::Database;
+use redb::{Database, ReadableDatabase};
 
-use super::CatalogError;
+use super::{CatalogError, LINKS, TAGS, hosted};
+
+/// Bytes of the file that are kept in memory at most.
+const CACHE: usize = 64 << 20;
 
 /// A database that can be closed and opened again. redb refuses all work after an I/O error (a full disk is one) until it is
 /// opened anew, which brings back the last commit.
@@ -21,7 +24,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(file: &Path) -> Result<Self, CatalogError> {
-        let database = RwLock::new(Some(Database::create(file)?));
+        let database = RwLock::new(Some(open(file)?));
         Ok(Self { file: file.to_owned(), database, closed: AtomicBool::new(false) })
     }
 
@@ -48,7 +51,22 @@ impl Store {
         }
         // The old one has to let go of the file first.
         *database = None;
-        *database = Some(Database::create(&self.file)?);
+        *database = Some(open(&self.file)?);
         Ok(())
     }
+}
+
+/// Opens a database, with all its tables.
+fn open(file: &Path) -> Result<Database, CatalogError> {
+    let database = Database::builder().set_cache_size(CACHE).create(file)?;
+    // A commit takes a while: not at every start. The newest table stands for all.
+    if !hosted::has_tables(&database.begin_read()?)? {
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        transaction.open_table(LINKS)?;
+        transaction.open_table(TAGS)?;
+        hosted::make_tables(&transaction)?;
+        transaction.commit()?;
+    }
+    Ok(database)
 }

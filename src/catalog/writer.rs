@@ -9,7 +9,7 @@ use std::{
 use redb::Database;
 use tokio::sync::oneshot;
 
-use super::{CatalogError, LINKS, Link, TAGS, TagRow, store::Store};
+use super::{CatalogError, LINKS, Link, TAGS, TagRow, hosted::HostedChange, store::Store};
 
 /// Changes that share one commit at most.
 const GROUP: usize = 4096;
@@ -17,20 +17,21 @@ const GROUP: usize = 4096;
 /// Changes that may wait; a further one waits for room.
 const QUEUE: usize = 16_384;
 
-/// A change of one row.
+/// A change of rows that belong together.
 #[derive(Debug)]
 pub(super) enum Change {
     PutLink(Vec<u8>, Link),
     RemoveLink(Vec<u8>),
     PutTag(Vec<u8>, TagRow),
     RemoveTag(Vec<u8>),
+    Hosted(HostedChange),
     /// Only waits for those before it.
     Nothing,
 }
 
 struct Request {
     change: Change,
-    done: oneshot::Sender<Result<(), CatalogError>>,
+    done: oneshot::Sender<Result<bool, CatalogError>>,
 }
 
 /// A thread that owns all writing. Dropped, it finishes what was handed to it.
@@ -50,9 +51,9 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Hands a change over at once; the future ends when it is durable. Dropped, the change is made all the same, and a
-    /// failure is logged.
-    pub(super) fn commit(&self, change: Change) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
+    /// Hands a change over at once; the future ends when it is durable, with false when there was nothing to be changed.
+    /// Dropped, the change is made all the same, and a failure is logged.
+    pub(super) fn commit(&self, change: Change) -> impl Future<Output = Result<bool, CatalogError>> + Send + use<> {
         let gone = |why: &str| CatalogError::Writer(Arc::new(io::Error::other(why.to_owned())));
         let (done, result) = oneshot::channel();
         let sent = match &self.queue {
@@ -87,31 +88,37 @@ fn run(store: &Store, requests: &mpsc::Receiver<Request>) {
         if let Err(error) = &result {
             tracing::error!(%error, changes = group.len(), "the catalog could not be written");
         }
-        for request in group {
+        let outcomes = result.unwrap_or_else(|error| vec![Err(error); group.len()]);
+        for (request, outcome) in group.into_iter().zip(outcomes) {
             // A caller that has left does not wait for the answer.
-            let _ = request.done.send(result.clone());
+            let _ = request.done.send(outcome);
         }
     }
 }
 
-/// Makes all changes durable, or none.
-fn apply(database: &Database, group: &[Request]) -> Result<(), CatalogError> {
+/// Makes all changes durable, or none. Tells of each whether there was something to be changed.
+fn apply(database: &Database, group: &[Request]) -> Result<Vec<Result<bool, CatalogError>>, CatalogError> {
     let mut transaction = database.begin_write()?;
     // A crash then costs milliseconds at the next start, not a walk over all rows.
     transaction.set_quick_repair(true);
-    {
-        let mut links = transaction.open_table(LINKS)?;
-        let mut tags = transaction.open_table(TAGS)?;
-        for request in group {
-            match &request.change {
-                Change::PutLink(key, link) => drop(links.insert(&key[..], link.to_value())?),
-                Change::RemoveLink(key) => drop(links.remove(&key[..])?),
-                Change::PutTag(key, row) => drop(tags.insert(&key[..], row.to_value())?),
-                Change::RemoveTag(key) => drop(tags.remove(&key[..])?),
-                Change::Nothing => {}
+    let mut outcomes = Vec::with_capacity(group.len());
+    for request in group {
+        let changed = match &request.change {
+            Change::PutLink(key, link) => {
+                transaction.open_table(LINKS)?.insert(&key[..], link.to_value())?;
+                true
             }
-        }
+            Change::RemoveLink(key) => transaction.open_table(LINKS)?.remove(&key[..])?.is_some(),
+            Change::PutTag(key, row) => {
+                transaction.open_table(TAGS)?.insert(&key[..], row.to_value())?;
+                true
+            }
+            Change::RemoveTag(key) => transaction.open_table(TAGS)?.remove(&key[..])?.is_some(),
+            Change::Hosted(change) => change.apply(&transaction)?,
+            Change::Nothing => false,
+        };
+        outcomes.push(Ok(changed));
     }
     transaction.commit()?;
-    Ok(())
+    Ok(outcomes)
 }
