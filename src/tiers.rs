@@ -1,20 +1,25 @@
 //! Where bytes live, and how they exist there.
 //!
 //! Bytes are stored once per digest and carry no rights: whoever asks a tier has to have checked the link before.
-//! [`Tiers`] is the ordered set: memory, then disk. Each [`Tier`] keeps within its own byte limit.
+//! [`Tiers`] is the ordered set: memory, then disk. Each [`Tier`] keeps within its own byte limit. What was pushed lies apart,
+//! in the [`ContentStore`]: it is no cache.
 
 mod body;
 mod collector;
+mod content_store;
 mod disk;
 mod eviction;
 mod memory;
 mod spool;
+mod staging;
 
 pub use body::{Body, Piece};
 pub use collector::UsageCollector;
+pub use content_store::{ContentStore, Stored};
 pub use disk::Disk;
 pub use memory::Memory;
 pub use spool::Spool;
+pub use staging::{Staged, Staging};
 
 use std::{fmt::Debug, io, sync::Arc};
 
@@ -85,8 +90,8 @@ impl Found {
         Self { tier: TierName::Memory, size: bytes.len() as u64, bytes: Held::Memory(bytes) }
     }
 
-    fn on_disk(file: Arc<std::fs::File>, size: u64) -> Self {
-        Self { tier: TierName::Disk, size, bytes: Held::File(file) }
+    fn in_file(tier: TierName, file: Arc<std::fs::File>, size: u64) -> Self {
+        Self { tier, size, bytes: Held::File(file) }
     }
 
     /// The bytes: all, or a part that lies inside of `size`.
@@ -126,51 +131,77 @@ pub struct Usage {
 pub struct Tiers {
     memory: Memory,
     disk: Disk,
+    hosted: ContentStore,
 }
 
 impl Tiers {
     /// Puts the tiers together.
-    pub fn new(memory: Memory, disk: Disk) -> Self {
-        Self { memory, disk }
+    pub fn new(memory: Memory, disk: Disk, hosted: ContentStore) -> Self {
+        Self { memory, disk, hosted }
     }
 
-    /// Looks a content up, in the fastest tier first. A small content found on disk is verified and taken into memory; one
-    /// that does not verify is removed and counts as absent. An I/O error counts as absent too: a pull never fails because
-    /// a cache did.
+    /// What was pushed.
+    pub const fn hosted(&self) -> &ContentStore {
+        &self.hosted
+    }
+
+    /// Looks a content up in the cache, in the fastest tier first. A small content found on disk is verified and taken into
+    /// memory; one that does not verify is removed and counts as absent. An I/O error counts as absent too: a pull never fails
+    /// because a cache did.
     pub async fn lookup(&self, digest: &Digest) -> Option<Found> {
         if let Ok(Some(found)) = self.memory.lookup(digest).await {
             self.disk.touch(digest);
             return Some(found);
         }
-        let found = match self.disk.lookup(digest).await {
-            Ok(found) => found?,
-            Err(error) => {
-                tracing::warn!(%digest, %error, "the disk tier cannot be read");
-                return None;
-            }
-        };
-        if !self.memory.wants(found.size) {
+        let found = readable(digest, self.disk.lookup(digest).await)?;
+        if self.promote(digest, &found).await {
             return Some(found);
         }
-        match self.promote(digest, found.clone()).await {
-            Ok(()) => Some(found),
-            Err(error) => {
-                tracing::warn!(%digest, %error, "removed a damaged file from the disk tier");
-                self.disk.remove(digest).await;
-                None
+        self.disk.remove(digest).await;
+        None
+    }
+
+    /// Looks a content up that was pushed, in memory first. One that cannot be read, or is small and does not verify, counts as
+    /// absent, and stays.
+    pub async fn lookup_hosted(&self, digest: &Digest) -> Option<Found> {
+        if let Ok(Some(found)) = self.memory.lookup(digest).await {
+            return Some(found);
+        }
+        let found = readable(digest, self.hosted.lookup(digest).await)?;
+        if self.promote(digest, &found).await { Some(found) } else { None }
+    }
+
+    /// Looks a content up in memory only.
+    pub async fn lookup_memory(&self, digest: &Digest) -> Option<Found> {
+        readable(digest, self.memory.lookup(digest).await)
+    }
+
+    /// Takes a verified content into memory, if it is small enough for that, and gives it back as one that was found.
+    pub async fn remember(&self, digest: &Digest, bytes: Bytes) -> Found {
+        // Memory cannot fail to take what it wants.
+        let _ = self.memory.store(digest, Content::Bytes(bytes.clone())).await;
+        Found::in_memory(bytes)
+    }
+
+    /// Takes a small content into memory. False when it is not what its digest says.
+    async fn promote(&self, digest: &Digest, found: &Found) -> bool {
+        if !self.memory.wants(found.size) {
+            return true;
+        }
+        let verified = async {
+            let bytes = found.clone().read().await?;
+            if Digest::of(digest.algorithm(), &bytes) != *digest {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the content does not match its digest"));
             }
-        }
+            self.memory.store(digest, Content::Bytes(bytes)).await
+        };
+        verified
+            .await
+            .inspect_err(|error| tracing::warn!(%digest, tier = found.tier.as_str(), %error, "a file is damaged"))
+            .is_ok()
     }
 
-    async fn promote(&self, digest: &Digest, found: Found) -> io::Result<()> {
-        let bytes = found.read().await?;
-        if Digest::of(digest.algorithm(), &bytes) != *digest {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the content does not match its digest"));
-        }
-        self.memory.store(digest, Content::Bytes(bytes)).await
-    }
-
-    /// Whether a content is somewhere, without noting that it was wanted.
+    /// Whether a content is cached, without noting that it was wanted.
     pub async fn contains(&self, digest: &Digest) -> bool {
         self.memory.contains(digest) || self.disk.contains(digest).await
     }
@@ -209,7 +240,7 @@ impl Tiers {
         self.disk.make_room().await;
     }
 
-    /// Forgets a content everywhere.
+    /// Forgets a content in the cache; what was pushed stays.
     pub async fn remove(&self, digest: &Digest) {
         self.memory.remove(digest).await;
         self.disk.remove(digest).await;
@@ -219,6 +250,14 @@ impl Tiers {
     pub fn usage(&self) -> [(TierName, Usage); 2] {
         [(self.memory.name(), self.memory.usage()), (self.disk.name(), self.disk.usage())]
     }
+}
+
+/// What was found; an error is logged.
+fn readable(digest: &Digest, found: io::Result<Option<Found>>) -> Option<Found> {
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%digest, %error, "a content cannot be looked up");
+        None
+    })
 }
 
 /// Reads the first `size` bytes of a file.

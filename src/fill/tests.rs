@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     oci::{Algorithm, ByteRange, Reference},
-    tiers::{Disk, Memory, Piece},
+    tiers::{ContentStore, Disk, Memory, Piece},
     upstream::{BlobStream, FetchedManifest, ManifestHead, UpstreamError, UpstreamErrorKind},
 };
 
@@ -142,7 +142,7 @@ impl World {
         let content: Bytes = (0..size).map(|n| (n * 31 + n / 251) as u8).collect();
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path(), 1 << 30).unwrap();
-        let tiers = Arc::new(Tiers::new(Memory::new(1 << 20, 1 << 16), disk));
+        let tiers = Arc::new(Tiers::new(Memory::new(1 << 20, 1 << 16), disk, ContentStore::open(folder.path()).unwrap()));
         let digest = Digest::of(Algorithm::Sha256, &content);
         let script = Mutex::new(script.into_iter().collect());
         let gate = Arc::new(Semaphore::new(permits));

@@ -28,6 +28,8 @@ pub enum TierName {
     Memory,
     /// A disk tier.
     Disk,
+    /// What was pushed here.
+    Hosted,
     /// The catalog: a row was enough.
     Catalog,
 }
@@ -70,6 +72,7 @@ impl TierName {
         match self {
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Hosted => "hosted",
             Self::Catalog => "catalog",
         }
     }

@@ -134,7 +134,7 @@ impl Tier for Disk {
                 // A file that somebody cut short must not be promised in full again.
                 if file.metadata()?.len() == size {
                     self.shared.index.lock().touch(digest);
-                    return Ok(Some(Found::on_disk(file, size)));
+                    return Ok(Some(Found::in_file(TierName::Disk, file, size)));
                 }
                 self.shared.open.invalidate(digest);
             }
@@ -206,7 +206,7 @@ impl Shared {
         drop(index);
         let file = Arc::new(file);
         self.open.insert(*digest, (file.clone(), size));
-        Ok(Some(Found::on_disk(file, size)))
+        Ok(Some(Found::in_file(TierName::Disk, file, size)))
     }
 
     fn store(&self, digest: &Digest, content: Content) -> io::Result<()> {

@@ -40,6 +40,13 @@ impl Spool {
         Ok(self.file.clone())
     }
 
+    /// Gives the file to `take`, which moves it away; when that fails, the file is deleted.
+    pub(super) fn hand_over(mut self, take: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        take(&self.path)?;
+        self.renamed = true;
+        Ok(())
+    }
+
     /// Writes `bytes` at `offset`. Blocks.
     pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)

@@ -159,7 +159,8 @@ async fn a_small_file_that_was_changed_on_disk_is_not_served() {
     listed(folder.path(), 1 << 20).await.store(&digest, Content::Bytes(content)).await.unwrap();
     std::fs::write(entry_path(folder.path(), &digest), vec![2; 5000]).unwrap();
 
-    let tiers = Tiers::new(Memory::new(1 << 20, 1 << 18), listed(folder.path(), 1 << 20).await);
+    let hosted = ContentStore::open(folder.path()).unwrap();
+    let tiers = Tiers::new(Memory::new(1 << 20, 1 << 18), listed(folder.path(), 1 << 20).await, hosted);
     assert!(tiers.lookup(&digest).await.is_none());
     assert!(!tiers.contains(&digest).await);
 }
@@ -172,7 +173,7 @@ async fn small_content_is_promoted_and_large_content_stays_on_disk() {
     for content in [&small, &large] {
         disk.store(&digest_of(content), Content::Bytes(content.clone())).await.unwrap();
     }
-    let tiers = Tiers::new(Memory::new(1 << 20, 1000), disk);
+    let tiers = Tiers::new(Memory::new(1 << 20, 1000), disk, ContentStore::open(folder.path()).unwrap());
     let tier = async |content: &[u8]| tiers.lookup(&digest_of(content)).await.map(|found| found.tier);
     assert_eq!(tier(&small).await, Some(TierName::Disk));
     assert_eq!(tier(&small).await, Some(TierName::Memory));
