@@ -6,6 +6,7 @@ mod cache;
 mod environment;
 mod error;
 mod file;
+mod hosted;
 mod load;
 mod logging;
 mod names;
@@ -19,6 +20,7 @@ mod validate;
 
 pub use cache::{Cache, OnDelete};
 pub use error::{ConfigError, Place};
+pub use hosted::{Hosted, MissingReferences};
 pub use load::{Flags, Sources, load};
 pub use logging::{AccessLog, Logging};
 pub use names::{DOCKER_HUB, InvalidNames, Names, normal};
@@ -37,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// Freshness of tags, lists and absences.
     pub cache: Cache,
+    /// Repositories that are pushed to.
+    pub hosted: Hosted,
     /// Where bytes and rows live.
     pub storage: Storage,
     /// What is written about requests.

@@ -43,9 +43,10 @@ pub enum Kind {
 }
 
 /// Rust source, the struct in it that is the section, and the section's path.
-const SECTIONS: [(&str, &str, &str); 7] = [
+const SECTIONS: [(&str, &str, &str); 8] = [
     (include_str!("server.rs"), "Server", "server"),
     (include_str!("cache.rs"), "Cache", "cache"),
+    (include_str!("hosted.rs"), "Hosted", "hosted"),
     (include_str!("storage.rs"), "Storage", "storage"),
     (include_str!("storage.rs"), "Memory", "storage.memory"),
     (include_str!("storage.rs"), "Disk", "storage.disk"),
@@ -93,6 +94,7 @@ fn kind_of(rust: &str) -> Option<Kind> {
         "SocketAddr" => Kind::Address,
         "PathBuf" => Kind::Path,
         "Url" => Kind::Url,
+        "MissingReferences" => Kind::Choice(&["refuse", "allow"]),
         "OnDelete" => Kind::Choice(&["follow", "keep"]),
         "Mode" => Kind::Choice(&["public", "shared"]),
         "AccessLog" => Kind::Choice(&["off", "text", "json"]),

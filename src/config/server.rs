@@ -13,7 +13,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Name of the region this edge stands in; part of every access-log line. Needs a restart.
     pub region: String,
-    /// Request header that names the customer, for the access log only: it grants nothing. Needs a restart.
+    /// Request header that names the customer: who an upload belongs to, and whose requests are in the access log. Anyone can
+    /// send it, so it grants nothing. Needs a restart.
     pub customer_header: String,
     /// Worker threads that serve clients; 0 is one per processor. Needs a restart.
     pub workers: usize,
@@ -25,6 +26,13 @@ pub struct Server {
     /// Idle keep-alive connections are closed after this. Needs a restart.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
+    /// A client that sends no byte of its request's body for this long is cut off. Needs a restart.
+    #[serde(with = "humantime_serde")]
+    pub read_stall_timeout: Duration,
+    /// A client that sends fewer bytes of a body per second than this, averaged over `read_stall_timeout`, is cut off; 0 allows
+    /// any pace. Needs a restart.
+    #[serde(serialize_with = "super::size::exact")]
+    pub min_read_rate: ByteSize,
     /// A client that takes no byte of its answer for this long is cut off. Needs a restart.
     #[serde(with = "humantime_serde")]
     pub write_stall_timeout: Duration,
@@ -47,6 +55,8 @@ impl Default for Server {
             max_connections: 16_384,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            read_stall_timeout: Duration::from_secs(30),
+            min_read_rate: ByteSize::b(1024),
             write_stall_timeout: Duration::from_secs(60),
             min_write_rate: ByteSize::b(1024),
             shutdown_grace: Duration::from_secs(30),

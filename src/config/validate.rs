@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::{Config, Names};
+use crate::oci::RepositoryName;
 
 mod upstream;
 
@@ -25,12 +26,21 @@ const MOMENT: Duration = Duration::from_millis(1);
 pub(super) fn validate(config: &Config) -> Checked {
     server(config)?;
     cache(config)?;
+    hosted(config)?;
     storage(config)?;
     logging(config)?;
     for (position, one) in config.upstream.iter().enumerate() {
         upstream::validate(one, &format!("upstream[{position}]"))?;
     }
-    Names::new(&config.upstream).map(|_| ()).or_else(|error| invalid("upstream", error.to_string()))
+    let names = Names::new(&config.upstream).map_err(|error| Invalid { key: "upstream".to_owned(), cause: error.to_string() })?;
+    for (position, prefix) in config.hosted.prefixes.iter().enumerate() {
+        let first = prefix.split('/').next().unwrap_or_default();
+        if let Some(upstream) = names.named(first) {
+            let cause = format!("'{first}' is the upstream {}: what begins so is its mirror", config.upstream[upstream].name);
+            return invalid(&format!("hosted.prefixes[{position}]"), cause);
+        }
+    }
+    Ok(())
 }
 
 fn server(config: &Config) -> Checked {
@@ -45,6 +55,7 @@ fn server(config: &Config) -> Checked {
     positive("server.max_connections", server.max_connections)?;
     within("server.head_timeout", server.head_timeout, MOMENT, HOUR)?;
     within("server.keep_alive", server.keep_alive, MOMENT, HOUR)?;
+    within("server.read_stall_timeout", server.read_stall_timeout, MOMENT, HOUR)?;
     within("server.write_stall_timeout", server.write_stall_timeout, MOMENT, HOUR)?;
     within("server.shutdown_grace", server.shutdown_grace, Duration::ZERO, HOUR)
 }
@@ -57,6 +68,23 @@ fn cache(config: &Config) -> Checked {
     within("cache.stale_if_error", cache.stale_if_error, Duration::ZERO, YEAR)?;
     within("cache.stale_patience", cache.stale_patience, MOMENT, HOUR)?;
     positive("cache.max_fills", cache.max_fills)
+}
+
+fn hosted(config: &Config) -> Checked {
+    let hosted = &config.hosted;
+    for (position, prefix) in hosted.prefixes.iter().enumerate() {
+        if prefix.strip_suffix('/').is_none_or(|name| name.parse::<RepositoryName>().is_err()) {
+            let cause = format!("'{prefix}' must be the beginning of a repository name up to a '/', such as 'local/'");
+            return invalid(&format!("hosted.prefixes[{position}]"), cause);
+        }
+    }
+    within("hosted.upload_ttl", hosted.upload_ttl, MOMENT, YEAR)?;
+    positive("hosted.max_uploads", hosted.max_uploads)?;
+    if hosted.max_upload_bytes == ByteSize::b(0) {
+        return invalid("hosted.max_upload_bytes", "must be more than nothing");
+    }
+    within("hosted.gc_interval", hosted.gc_interval, Duration::ZERO, YEAR)?;
+    within("hosted.gc_grace", hosted.gc_grace, Duration::ZERO, YEAR)
 }
 
 fn storage(config: &Config) -> Checked {

@@ -195,6 +195,15 @@ fn sections_that_make_no_sense() {
     for (text, expected) in [
         ("[cache]\ntag_ttl = \"2years\"", "line 2: cache.tag_ttl: must be a year at most"),
         ("[cache]\nnegative_ttl = \"2h\"", "line 2: cache.negative_ttl: must be an hour at most"),
+        ("[hosted]\nprefixes = [\"local\"]", "line 2: hosted.prefixes[0]: 'local' must be the beginning"),
+        ("[hosted]\nprefixes = [\"a/\", \"Local/\"]", "line 2: hosted.prefixes[1]: 'Local/' must be the beginning"),
+        (
+            "[hosted]\nprefixes = [\"hub/x/\"]\n[[upstream]]\nname = \"docker.io\"\naliases = [\"hub\"]",
+            "line 2: hosted.prefixes[0]: 'hub' is",
+        ),
+        ("[hosted]\nmissing_references = \"perhaps\"", "line 2: hosted.missing_references: "),
+        ("[hosted]\nmax_uploads = 0", "line 2: hosted.max_uploads: must be at least 1"),
+        ("[hosted]\nmax_upload_bytes = 0", "line 2: hosted.max_upload_bytes: must be more than nothing"),
         ("[storage.disk]\nlimit = 0", "line 2: storage.disk.limit: must be more than nothing"),
         ("[storage.memory]\nmax_entry = \"1 GiB\"", "line 2: storage.memory.max_entry: must not be larger"),
         ("[logging]\nlevel = \"verbose\"", "line 2: logging.level: 'verbose' is no level"),
