@@ -4,6 +4,8 @@
 //! codes; `transport` sends bodies.
 
 mod access_log;
+mod admin;
+mod admin_token;
 mod answer;
 mod blobs;
 mod conditional;
@@ -11,29 +13,49 @@ mod error;
 mod exchange;
 mod freshness;
 mod health;
+mod layers;
 mod listener;
 mod manifests;
+mod page;
 mod path;
 mod query;
 mod referrers;
+mod repositories;
+mod request_body;
 mod routes;
 mod server;
 mod tags;
 mod transport;
+mod uploads;
 
+pub use admin::{GarbageEntry, GarbageReport};
+pub use admin_token::AdminToken;
 pub use server::{Running, Settings, serve};
 
 use std::sync::Arc;
 
 use access_log::AccessLog;
+use actix_web::HttpRequest;
+use request_body::Patience;
 
-use crate::{registry::Registry, telemetry::Metrics};
+use crate::{customers::Customer, registry::Registry, telemetry::Metrics};
 
 /// What every request needs.
 struct Service {
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
+    customer_header: String,
+    patience: Patience,
+    admin_token: AdminToken,
     via: String,
     ready: Arc<dyn Fn() -> bool + Send + Sync>,
     access_log: Option<Arc<AccessLog>>,
+}
+
+impl Service {
+    /// Who asks: as the request says elsewhere, or as its header says.
+    fn customer(&self, request: &HttpRequest, said: Option<&str>) -> Customer {
+        let header = || request.headers().get(&self.customer_header).and_then(|value| value.to_str().ok());
+        Customer::from_header(said.or_else(header))
+    }
 }

@@ -1,6 +1,11 @@
 //! The composition root: the only place where concrete types meet. No logic.
 
+mod operator_file;
+
+pub use operator_file::OperatorFile;
+
 use std::{
+    fmt::Display,
     fs::DirBuilder,
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
@@ -16,14 +21,17 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::{
-    api,
-    catalog::Catalog,
+    api::{self, AdminToken},
+    catalog::{Catalog, CatalogError},
     config::Config,
-    registry::Registry,
+    registry::{self, Collected, Registry},
     telemetry::Metrics,
-    tiers::{Disk, Memory, Tiers},
+    tiers::{ContentStore, Disk, Memory, Staging, Tiers},
     upstream::{HttpOrigin, Origin, Routes},
 };
+
+/// The catalog's file in the data folder.
+const CATALOG: &str = "catalog.redb";
 
 /// A running server.
 #[derive(Debug)]
@@ -50,27 +58,30 @@ impl App {
     /// When the data folder or the port cannot be used, or an upstream's certificates cannot be read.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let (catalog, tiers) = open_storage(&config)?;
-        let (catalog, tiers) = (Arc::new(catalog), Arc::new(tiers));
+        let Storage { catalog, tiers, staging } = open_storage(&config)?;
         metrics.register(|metrics| metrics.register_collector(Box::new(tiers.clone().collector())));
 
         let via = format!("harbinger-{:016x}", fastrand::u64(..));
         let origins = Origins { metrics: metrics.clone(), via: via.clone(), handle: Handle::current() };
         let routes = origins.routes(&config)?;
-        let registry =
-            Arc::new(Registry::new(Handle::current(), routes, config.cache.clone(), catalog.clone(), tiers, metrics.clone()));
+        let registry = Registry::open(Handle::current(), routes, &config, catalog.clone(), tiers, staging, metrics.clone());
+        let registry = Arc::new(registry.await.map_err(|error| unusable(&config.storage.data, &error))?);
 
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = stopping.clone();
+        let admin_token = AdminToken::new();
         let server = api::serve(api::Settings {
             config: config.server.clone(),
             access: config.logging.access,
             registry: registry.clone(),
             metrics,
+            admin_token: admin_token.clone(),
             via,
             ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
         })
         .map_err(|error| StartError(error.to_string()))?;
+        let operator = OperatorFile { address: server.address(), token: admin_token.secret().to_owned() };
+        operator.write(&config.storage.data).map_err(|error| unusable(&config.storage.data, &error))?;
         let shutdown_grace = Mutex::new(config.server.shutdown_grace);
         Ok(Self { server, stopping, registry, catalog, origins, config, shutdown_grace })
     }
@@ -87,7 +98,7 @@ impl App {
     /// When an upstream's files cannot be read; the old configuration then stays in force.
     pub fn reload(&self, config: Config) -> Result<Vec<String>, StartError> {
         let routes = self.origins.routes(&config)?;
-        self.registry.reconfigure(routes, config.cache.clone());
+        self.registry.reconfigure(routes, &config);
         *self.shutdown_grace.lock() = config.server.shutdown_grace;
         Ok(self.config.restart_needed(&config))
     }
@@ -97,22 +108,56 @@ impl App {
         self.stopping.store(true, Ordering::Relaxed);
         let grace = *self.shutdown_grace.lock();
         self.server.stop(grace).await;
+        // Left behind, it would only lead to nobody.
+        let _ = std::fs::remove_file(OperatorFile::path(&self.config.storage.data));
         self.catalog.close().await;
     }
 }
 
-/// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
-fn open_storage(config: &Config) -> Result<(Catalog, Tiers), StartError> {
-    let folder = &config.storage.data;
-    let unusable = |error: &dyn std::fmt::Display| {
-        StartError(format!("the data folder {} cannot be used: {error}; choose another one with --data", folder.display()))
+/// Collects garbage in the data folder of a configuration. `None` when a server runs there: it has to be asked.
+///
+/// # Errors
+/// When there is no data folder, or it cannot be used.
+pub async fn collect_garbage(config: &Config, grace: Option<Duration>, dry_run: bool) -> Result<Option<Collected>, StartError> {
+    let data = &config.storage.data;
+    let failed = |error: &dyn Display| StartError(format!("the data folder {} cannot be used: {error}", data.display()));
+    if !data.join(CATALOG).exists() {
+        return Err(StartError(format!("there is no catalog in {}; name the data folder with --data", data.display())));
+    }
+    let catalog = match Catalog::open(&data.join(CATALOG)) {
+        Ok(catalog) => Arc::new(catalog),
+        Err(CatalogError::InUse) => return Ok(None),
+        Err(error) => return Err(failed(&error)),
     };
-    make_private(folder).map_err(|error| unusable(&error))?;
-    let catalog = Catalog::open(&folder.join("catalog.redb")).map_err(|error| unusable(&error))?;
+    let content = ContentStore::open(data).map_err(|error| failed(&error))?;
+    let collected = registry::collect_garbage(catalog.clone(), content, grace.unwrap_or(config.hosted.gc_grace), dry_run).await;
+    catalog.close().await;
+    collected.map(Some).map_err(|error| failed(&error))
+}
+
+/// What is durable.
+struct Storage {
+    catalog: Arc<Catalog>,
+    tiers: Arc<Tiers>,
+    staging: Staging,
+}
+
+/// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
+fn open_storage(config: &Config) -> Result<Storage, StartError> {
+    let folder = &config.storage.data;
+    let failed = |error: &dyn Display| unusable(folder, error);
+    make_private(folder).map_err(|error| failed(&error))?;
+    let catalog = Catalog::open(&folder.join(CATALOG)).map_err(|error| failed(&error))?;
     let memory = &config.storage.memory;
     let memory = Memory::new(memory.limit.as_u64(), memory.max_entry.as_u64());
-    let disk = Disk::open(folder, config.storage.disk.limit.as_u64()).map_err(|error| unusable(&error))?;
-    Ok((catalog, Tiers::new(memory, disk)))
+    let disk = Disk::open(folder, config.storage.disk.limit.as_u64()).map_err(|error| failed(&error))?;
+    let hosted = ContentStore::open(folder).map_err(|error| failed(&error))?;
+    let staging = Staging::open(folder).map_err(|error| failed(&error))?;
+    Ok(Storage { catalog: Arc::new(catalog), tiers: Arc::new(Tiers::new(memory, disk, hosted)), staging })
+}
+
+fn unusable(folder: &Path, error: &dyn Display) -> StartError {
+    StartError(format!("the data folder {} cannot be used: {error}; choose another one with --data", folder.display()))
 }
 
 /// What is fetched with the operator's credentials is nobody else's business on this machine.
@@ -136,6 +181,6 @@ impl Origins {
                 .map_err(|error| StartError(format!("upstream {}: {error}", upstream.name)))?;
             entries.push((upstream.clone(), Arc::new(origin) as Arc<dyn Origin>));
         }
-        Routes::new(entries).map_err(|error| StartError(error.to_string()))
+        Routes::new(entries, config.hosted.prefixes.clone()).map_err(|error| StartError(error.to_string()))
     }
 }

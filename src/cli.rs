@@ -2,10 +2,12 @@
 
 mod check;
 mod demo;
+mod gc;
 mod serve;
 
 pub use check::Check;
 pub use demo::Demo;
+pub use gc::Gc;
 pub use serve::Serve;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ enum Command {
     Serve(Serve),
     Check(Check),
     Demo(Demo),
+    Gc(Gc),
 }
 
 const EXAMPLES: &str = "\
@@ -35,6 +38,8 @@ Examples:
       Tells whether a configuration is right, and prints what is in force.
   harbinger demo
       Shows what the cache does, against a registry of its own behind a slow line; needs no network.
+  harbinger gc --dry-run
+      Tells which pushed bytes belong to no repository any more.
 
 Every configuration key can be set by an environment variable: HARBINGER_SERVER__LISTEN=0.0.0.0:5000";
 
@@ -44,6 +49,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run(),
+            Command::Gc(gc) => gc.run().await,
             Command::Demo(demo) => demo.run().await.map_or_else(failure, |()| ExitCode::SUCCESS),
         }
     }

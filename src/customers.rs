@@ -1,4 +1,4 @@
-//! Who asks. A name for the log; it grants nothing.
+//! Who asks. A name that anyone may give: it keeps customers' uploads apart by accident, not by force.
 
 use std::sync::Arc;
 
@@ -16,6 +16,11 @@ impl Customer {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let legal = |name: &&str| (1..=Self::MAX_LEN).contains(&name.len()) && name.bytes().all(is_legal);
         Self(value.filter(legal).map(Into::into))
+    }
+
+    /// The name, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref()
     }
 
     /// The name, or `anonymous`.

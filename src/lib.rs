@@ -1,16 +1,16 @@
-//! Harbinger: an OCI registry pull-through cache that fetches layers before they are asked for.
+//! Harbinger: an OCI registry pull-through cache that fetches layers before they are asked for, and a registry of its own.
 //!
 //! The rooms, in the order in which a request passes through them:
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`cli`] | the subcommands: `serve`, `check`, `demo` |
+//! | [`cli`] | the subcommands: `serve`, `check`, `gc`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
 //! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
-//! | [`registry`] | what a pull, a tag list or a referrers list means for a repository: the orchestrator |
+//! | [`registry`] | what pulls, pushes, lists and deletions mean, for proxied and for hosted repositories: the orchestrator |
 //! | [`customers`] | who asks |
-//! | `catalog` | durable rows: links, tags (redb) |
-//! | [`tiers`] | where bytes live: memory, disk |
+//! | `catalog` | durable rows: links, tags, all that is hosted (redb) |
+//! | [`tiers`] | where bytes live: memory, disk; and what was pushed |
 //! | `fill` | one upstream transfer per digest, followed by everyone who wants it |
 //! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
 //! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |

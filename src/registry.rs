@@ -1,122 +1,142 @@
-//! The orchestrator: what a pull, a tag list and a referrers list mean for a repository that mirrors an upstream.
+//! The orchestrator: what pulls, pushes, lists and deletions mean.
 //!
-//! The rule of links: bytes are stored once per digest and carry no rights. A content is read in a repository only after a
-//! link says that the upstream has it there; without one, the upstream is asked, whether the bytes are here or not.
-//!
-//! Whatever needs the upstream runs on the registry's own runtime, so that a client that leaves cancels nothing.
+//! A repository is either *proxied*, a mirror of an upstream, or *hosted*: it lives here, and is pushed to. The two share
+//! nothing but bytes, which carry no rights, so that neither can stand in for the other.
 
 mod answers;
-mod blobs;
 mod error;
-mod ledger;
-mod lists;
-mod manifests;
-mod negative;
-mod tags;
+mod hosted;
+mod proxied;
 
-pub use answers::{Blob, Listing, ManifestInfo};
+pub use answers::{Blob, Listing, ManifestInfo, Pushed};
 pub use error::{RegistryError, RegistryErrorKind};
+pub use hosted::{Chunk, Collected, Garbage, Hosted, Owner, Progress, UploadId, Writing, collect_garbage};
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use moka::sync::Cache;
+use bytes::Bytes;
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::{
-    catalog::{Catalog, Link, Repository, TagKey},
-    coalesce::Coalesce,
-    config,
-    fill::Fills,
-    oci::Digest,
-    telemetry::Metrics,
-    tiers::Tiers,
-    upstream::{Routes, Target},
+    catalog::Catalog,
+    config::Config,
+    oci::{Digest, Reference},
+    telemetry::{CacheStatus, Metrics},
+    tiers::{Staging, Tiers},
+    upstream::{Destination, Routes},
 };
-use ledger::Links;
-use lists::Lists;
-use manifests::Stored;
-use negative::Negative;
-use tags::Resolved;
+use proxied::Proxied;
 
-/// A registry in front of upstreams. Cheap to clone; clones are the same registry.
-#[derive(Debug, Clone)]
-pub struct Registry {
-    shared: Arc<Shared>,
-}
-
+/// All repositories of one server.
 #[derive(Debug)]
-struct Shared {
+pub struct Registry {
     routes: ArcSwap<Routes>,
-    policy: ArcSwap<config::Cache>,
-    catalog: Arc<Catalog>,
-    tiers: Arc<Tiers>,
-    fills: Fills,
-    negative: Negative,
-    lists: Lists,
-    blob_questions: Coalesce<(Repository, Digest), Result<Option<u64>, RegistryError>>,
-    manifest_fetches: Coalesce<(Repository, Digest), Result<Stored, RegistryError>>,
-    tag_questions: Coalesce<TagKey, Result<Resolved, RegistryError>>,
-    /// Tags whose question has been found slow: who has something stale does not wait for it again.
-    slow_tags: Cache<TagKey, ()>,
+    proxied: Proxied,
+    hosted: Hosted,
 }
 
 impl Registry {
-    /// Puts a registry together. Work that outlives a request runs on `handle`.
-    pub fn new(
+    /// Puts a registry together, and completes what a crash has interrupted. Work that outlives a request runs on `handle`.
+    ///
+    /// # Errors
+    /// When the uploads of earlier runs cannot be read or completed.
+    pub async fn open(
         handle: Handle,
         routes: Routes,
-        policy: config::Cache,
+        config: &Config,
         catalog: Arc<Catalog>,
         tiers: Arc<Tiers>,
+        staging: Staging,
         metrics: Arc<Metrics>,
-    ) -> Self {
-        let ledger = Arc::new(Links::new(catalog.clone()));
-        let fills = Fills::new(handle.clone(), tiers.clone(), metrics, ledger, policy.max_fills);
-        let shared = Shared {
-            routes: ArcSwap::from_pointee(routes),
-            policy: ArcSwap::from_pointee(policy),
-            catalog,
-            tiers,
-            fills,
-            negative: Negative::new(),
-            lists: Lists::new(handle.clone()),
-            blob_questions: Coalesce::new(handle.clone()),
-            manifest_fetches: Coalesce::new(handle.clone()),
-            tag_questions: Coalesce::new(handle),
-            slow_tags: Cache::new(10_000),
-        };
-        Self { shared: Arc::new(shared) }
+    ) -> std::io::Result<Self> {
+        let hosted = Hosted::open(handle.clone(), config.hosted.clone(), catalog.clone(), tiers.clone(), staging).await?;
+        let proxied = Proxied::new(handle, config.cache.clone(), catalog, tiers, metrics);
+        Ok(Self { routes: ArcSwap::from_pointee(routes), proxied, hosted })
     }
 
-    /// The configured upstreams, as of now.
+    /// Where requests lead, as of now.
     pub fn routes(&self) -> Arc<Routes> {
-        self.shared.routes.load_full()
+        self.routes.load_full()
     }
 
-    /// Takes over new upstreams and a new policy. Requests under way end with the old ones.
-    pub fn reconfigure(&self, routes: Routes, policy: config::Cache) {
-        self.shared.routes.store(Arc::new(routes));
-        self.shared.policy.store(Arc::new(policy));
-    }
-}
-
-impl Shared {
-    /// The link of a content; a catalog that cannot be read counts as one without it, so that the upstream decides.
-    fn link(&self, repository: &Repository, digest: &Digest) -> Option<Link> {
-        self.catalog.link(repository, digest).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot read a link");
-            None
-        })
+    /// What can be pushed to.
+    pub const fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
-    /// Makes a link. Nobody waits until it is durable: a link that a crash takes away is asked for again.
-    fn put_link(&self, repository: &Repository, digest: &Digest, link: Link) {
-        drop(self.catalog.put_link(repository, digest, link));
+    /// Takes over new routes and new policies. Requests under way end with the old ones.
+    pub fn reconfigure(&self, routes: Routes, config: &Config) {
+        self.routes.store(Arc::new(routes));
+        self.proxied.reconfigure(config.cache.clone());
+        self.hosted.reconfigure(config.hosted.clone());
     }
-}
 
-/// The key under which everything about a target is kept.
-fn repository(target: &Target) -> Repository {
-    Repository { route: target.route.name.clone(), name: target.repository.clone() }
+    /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones of an upstream
+    /// ([`crate::fill::VERIFY_FIRST`]) only once they are verified. Dropping the future or the blob harms nobody else.
+    ///
+    /// # Errors
+    /// `BlobUnknown` when the repository has no such blob; what the upstream failed with otherwise.
+    pub async fn blob(&self, at: &Destination, digest: &Digest) -> Result<Blob, RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.blob(target, digest).await,
+            Destination::Hosted(name) => self.hosted.blob(name, digest).await,
+        }
+    }
+
+    /// The size of a blob, if it is known, and how it was found; never transfers it.
+    ///
+    /// # Errors
+    /// As [`Self::blob`].
+    pub async fn blob_head(&self, at: &Destination, digest: &Digest) -> Result<(Option<u64>, CacheStatus), RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.blob_head(target, digest).await,
+            Destination::Hosted(name) => self.hosted.blob_head(name, digest),
+        }
+    }
+
+    /// A manifest and its exact bytes, verified.
+    ///
+    /// # Errors
+    /// `ManifestUnknown` when the repository has no such manifest; what the upstream failed with, when nothing stale helps.
+    pub async fn manifest(&self, at: &Destination, reference: &Reference) -> Result<(ManifestInfo, Bytes), RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.manifest(target, reference).await,
+            Destination::Hosted(name) => self.hosted.manifest(name, reference).await,
+        }
+    }
+
+    /// What a reference names. Agrees with [`Self::manifest`] for as long as a tag is fresh.
+    ///
+    /// # Errors
+    /// As [`Self::manifest`].
+    pub async fn manifest_head(&self, at: &Destination, reference: &Reference) -> Result<ManifestInfo, RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.manifest_head(target, reference).await,
+            Destination::Hosted(name) => self.hosted.manifest_head(name, reference),
+        }
+    }
+
+    /// All tags of a repository, in byte order.
+    ///
+    /// # Errors
+    /// `NameUnknown` when there is no such repository; what the upstream failed with, when nothing stale helps.
+    pub async fn tags(&self, at: &Destination) -> Result<Listing<String>, RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.tags(target).await,
+            Destination::Hosted(name) => self.hosted.tags(name),
+        }
+    }
+
+    /// All descriptors that refer to `subject`; empty when there are none or the repository is unknown.
+    ///
+    /// # Errors
+    /// What the upstream failed with, when nothing stale helps.
+    pub async fn referrers(&self, at: &Destination, subject: &Digest) -> Result<Listing<Value>, RegistryError> {
+        match at {
+            Destination::Proxied(target) => self.proxied.referrers(target, subject).await,
+            Destination::Hosted(name) => self.hosted.referrers(name, subject),
+        }
+    }
 }

@@ -34,7 +34,7 @@ mod tokens;
 pub use error::{Blame, UpstreamError, UpstreamErrorKind};
 pub use http::{HttpOrigin, OriginError};
 pub use rate_limit::PullBudget;
-pub use routes::{Address, Route, RouteError, Routes, Target};
+pub use routes::{Address, Destination, Route, RouteError, Routes, Target};
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! end-2: GET and HEAD of blobs.
+//! end-2 and end-10: blobs.
 
 use actix_web::http::{
     StatusCode,
@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, IMMUTABLE},
     conditional,
     error::ApiError,
-    routes::Ask,
+    routes::{Ask, Push},
 };
 use crate::{
     oci::{Digest, ErrorCode, RangeRequest, Selected},
@@ -26,14 +26,20 @@ pub(super) async fn answer(ask: Ask<'_>, digest: &str) -> Result<Answer, ApiErro
     let headers = ask.request.headers();
     let has_already = conditional::has_already(headers, &digest);
     if ask.is_head || has_already {
-        let (size, status) = registry.blob_head(&ask.target, &digest).await?;
+        let (size, status) = registry.blob_head(&ask.destination, &digest).await?;
         let code = if has_already { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let size = if has_already { Some(0) } else { size };
         return Ok(describe(code, status, &digest).length(size));
     }
-    let blob = registry.blob(&ask.target, &digest).await?;
+    let blob = registry.blob(&ask.destination, &digest).await?;
     let range = RangeRequest::parse(conditional::range(headers, &digest));
     Ok(send(blob, &digest, range))
+}
+
+/// end-10: takes a blob out of a repository.
+pub(super) async fn delete(push: Push<'_>, digest: &str) -> Result<Answer, ApiError> {
+    push.service.registry.hosted().delete_blob(push.repository, &digest.parse()?).await?;
+    Ok(Answer::new(StatusCode::ACCEPTED, CacheStatus::None))
 }
 
 fn send(blob: Blob, digest: &Digest, range: RangeRequest) -> Answer {

@@ -65,6 +65,17 @@ impl From<RegistryError> for ApiError {
             Kind::UpstreamUnavailable if error.retry_after.is_some() => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unknown),
             Kind::UpstreamUnavailable | Kind::BadUpstreamAnswer => (StatusCode::BAD_GATEWAY, ErrorCode::Unknown),
             Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unknown),
+            Kind::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
+            Kind::UploadBusy => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
+            Kind::OutOfOrder { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
+            Kind::DigestInvalid => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+            Kind::SizeInvalid => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
+            Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+            Kind::TooMany => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
+            Kind::ManifestInvalid => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+            Kind::ReferenceMissing => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
+            Kind::Unsupported => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+            Kind::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Denied),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         };
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
@@ -82,6 +93,7 @@ fn cache_status(error: &RegistryError) -> CacheStatus {
     match error.kind {
         _ if error.from_cache => CacheStatus::NegativeHit,
         Kind::Internal => CacheStatus::None,
+        _ if error.upstream().is_none() => CacheStatus::None,
         Kind::ManifestUnknown | Kind::BlobUnknown | Kind::NameUnknown | Kind::Denied => {
             CacheStatus::Miss(MissReason::UpstreamRefused)
         }
@@ -98,7 +110,7 @@ impl From<RouteError> for ApiError {
     fn from(error: RouteError) -> Self {
         let (status, code) = match error {
             // 404, so that clients fall back to the registry itself.
-            RouteError::UnknownUpstream(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+            RouteError::UnknownUpstream(_) | RouteError::NoUpstream => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
             RouteError::Conflict(..) | RouteError::InvalidName(_) => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         };
         Self::new(status, code, error.to_string())
@@ -132,6 +144,17 @@ mod tests {
             (Kind::UpstreamUnavailable, 502, "UNKNOWN"),
             (Kind::UpstreamTimeout, 504, "UNKNOWN"),
             (Kind::BadUpstreamAnswer, 502, "UNKNOWN"),
+            (Kind::UploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN"),
+            (Kind::UploadBusy, 409, "BLOB_UPLOAD_INVALID"),
+            (Kind::OutOfOrder { received: 1 }, 416, "BLOB_UPLOAD_INVALID"),
+            (Kind::DigestInvalid, 400, "DIGEST_INVALID"),
+            (Kind::SizeInvalid, 400, "SIZE_INVALID"),
+            (Kind::TooLarge, 413, "SIZE_INVALID"),
+            (Kind::TooMany, 429, "TOOMANYREQUESTS"),
+            (Kind::ManifestInvalid, 400, "MANIFEST_INVALID"),
+            (Kind::ReferenceMissing, 400, "MANIFEST_BLOB_UNKNOWN"),
+            (Kind::Unsupported, 400, "UNSUPPORTED"),
+            (Kind::StorageFull, 507, "DENIED"),
             (Kind::Internal, 500, "UNKNOWN"),
         ] {
             let error = ApiError::from(RegistryError::new(kind, "why"));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{access_log::Line, transport::Receipt};
 use crate::{
     telemetry::{CacheStatus, Metrics, OutcomeLabels, RequestLabels},
-    upstream::Target,
+    upstream::Destination,
 };
 
 /// Counts and logs itself when it is dropped.
@@ -38,10 +38,12 @@ impl Exchange {
     }
 
     /// It is known what the request is about.
-    pub(super) fn note_target(&mut self, target: &Target, reference: &str) {
+    pub(super) fn note_destination(&mut self, destination: &Destination, reference: &str) {
         if let Some(line) = &mut self.line {
-            line.upstream = Some(Arc::clone(&target.route.name));
-            line.repository = Some(target.repository.clone());
+            if let Destination::Proxied(target) = destination {
+                line.upstream = Some(Arc::clone(&target.route.name));
+            }
+            line.repository = Some(destination.repository().clone());
             line.reference = super::access_log::cut(reference);
         }
     }

@@ -17,11 +17,18 @@ pub(super) fn base() -> Answer {
 }
 
 /// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "It does", body = String)))]
 pub(super) fn alive() -> Answer {
     local(StatusCode::OK, TEXT, "ok\n")
 }
 
 /// The server can do its work.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operation",
+    responses((status = 200, description = "It can", body = String), (status = 503, description = "It is stopping", body = String))
+)]
 pub(super) fn ready(service: &Service) -> Answer {
     if (service.ready)() {
         local(StatusCode::OK, TEXT, "ready\n")
@@ -31,6 +38,12 @@ pub(super) fn ready(service: &Service) -> Answer {
 }
 
 /// All metrics.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    responses((status = 200, description = "In the OpenMetrics text format", content_type = "application/openmetrics-text"))
+)]
 pub(super) fn metrics(service: &Service) -> Answer {
     local(StatusCode::OK, OPEN_METRICS, service.metrics.encode())
 }

@@ -1,26 +1,35 @@
-//! end-3: GET and HEAD of manifests.
+//! end-3, end-7 and end-9: manifests.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{
+    StatusCode,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
 
 use super::{
     answer::{Answer, IMMUTABLE, NO_CACHE},
     conditional,
     error::ApiError,
     freshness,
-    routes::Ask,
+    request_body::RequestBody,
+    routes::{Ask, Push},
+    uploads,
 };
 use crate::{
-    oci::{ErrorCode, InvalidReference, Reference},
+    oci::{ErrorCode, InvalidReference, MAX_MANIFEST_BYTES, Reference, Tag},
     registry::ManifestInfo,
+    telemetry::CacheStatus,
     tiers::Body,
 };
+
+/// Tags that one push may give a manifest.
+const MAX_TAGS: usize = 100;
 
 pub(super) async fn answer(ask: Ask<'_>, reference: &str) -> Result<Answer, ApiError> {
     let reference = parse(reference)?;
     let registry = &ask.service.registry;
     let headers = ask.request.headers();
     if ask.is_head || conditional::is_conditional(headers) {
-        let info = registry.manifest_head(&ask.target, &reference).await?;
+        let info = registry.manifest_head(&ask.destination, &reference).await?;
         if conditional::has_already(headers, &info.digest) {
             return Ok(describe(StatusCode::NOT_MODIFIED, &info, &reference));
         }
@@ -29,9 +38,56 @@ pub(super) async fn answer(ask: Ask<'_>, reference: &str) -> Result<Answer, ApiE
         }
     }
     // A range is ignored: manifests are small, and RFC 9110 allows it.
-    let (info, bytes) = registry.manifest(&ask.target, &reference).await?;
+    let (info, bytes) = registry.manifest(&ask.destination, &reference).await?;
     let size = bytes.len() as u64;
     Ok(describe(StatusCode::OK, &info, &reference).body(Body::Bytes(bytes), Some(size)))
+}
+
+/// end-7: takes a manifest in.
+pub(super) async fn put(push: Push<'_>, reference: &str, body: &mut RequestBody) -> Result<Answer, ApiError> {
+    let reference = reference.parse::<Reference>().map_err(|error| match error {
+        InvalidReference::Tag => invalid(error.to_string()),
+        InvalidReference::Digest(error) => error.into(),
+    })?;
+    if matches!(reference, Reference::Tag(_)) && !push.query.tags.is_empty() {
+        return Err(invalid("'tag' parameters go with a push by digest".to_owned()));
+    }
+    if push.query.tags.len() > MAX_TAGS {
+        return Err(invalid(format!("a manifest is given at most {MAX_TAGS} tags at once")));
+    }
+    let tags = push.query.tags.iter().map(|tag| tag.parse::<Tag>());
+    let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|error| invalid(error.to_string()))?;
+    uploads::refuse_encoding(push.request.headers())?;
+    let content_type = content_type(push.request.headers())?;
+    let bytes = body.read(MAX_MANIFEST_BYTES).await?;
+    let hosted = push.service.registry.hosted();
+    let pushed = hosted.put_manifest(push.repository, &reference, tags.clone(), content_type, bytes).await?;
+    let mut answer = Answer::new(StatusCode::CREATED, CacheStatus::None)
+        .digest(&pushed.digest)
+        .text_header(header::LOCATION, &format!("/v2/{}/manifests/{}", push.repository, pushed.digest));
+    if let Some(subject) = pushed.subject {
+        answer = answer.text_header(HeaderName::from_static("oci-subject"), &subject.to_string());
+    }
+    for tag in tags {
+        answer = answer.text_header(HeaderName::from_static("oci-tag"), tag.as_str());
+    }
+    Ok(answer)
+}
+
+/// end-9: deletes a tag, or a manifest with its tags.
+pub(super) async fn delete(push: Push<'_>, reference: &str) -> Result<Answer, ApiError> {
+    let reference = parse(reference)?;
+    push.service.registry.hosted().delete_manifest(push.repository, &reference).await?;
+    Ok(Answer::new(StatusCode::ACCEPTED, CacheStatus::None))
+}
+
+fn content_type(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let text = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str).transpose();
+    text.map_err(|_| invalid("the Content-Type is not made of visible ASCII characters".to_owned()))
+}
+
+fn invalid(message: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, message)
 }
 
 /// What cannot be a tag does not exist; the conformance suite asks for 404.

@@ -17,6 +17,14 @@ pub(super) enum Resource<'a> {
     Ready,
     /// `/metrics`
     Metrics,
+    /// `/layer/upload`
+    LayerUpload,
+    /// `/layer/request`
+    LayerRequest,
+    /// `/api/v1/openapi.json`
+    OpenApi,
+    /// `/api/v1/gc`
+    Garbage,
     /// A path of the distribution API.
     Registry {
         /// `X` of `/X/v2/…`.
@@ -41,10 +49,33 @@ pub(super) enum Api<'a> {
     Tags(&'a str),
     /// `<name>/referrers/<digest>`: end-12.
     Referrers(&'a str, &'a str),
-    /// `<name>/blobs/uploads/…`: end-4 to 6 and 11 to 14.
-    Upload,
+    /// `<name>/blobs/uploads/`: end-4 and end-11.
+    Uploads(&'a str),
+    /// `<name>/blobs/uploads/<id>`: end-5, end-6, end-13 and end-14.
+    Upload(&'a str, &'a str),
+    /// `_catalog`
+    Catalog,
     /// Something this server does not know.
     Unknown,
+}
+
+impl<'a> Api<'a> {
+    /// The repository, as the path spells it.
+    pub(super) const fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Manifest(name, _) | Self::Blob(name, _) | Self::Referrers(name, _) | Self::Upload(name, _) => Some(name),
+            Self::Tags(name) | Self::Uploads(name) => Some(name),
+            Self::Base | Self::Catalog | Self::Unknown => None,
+        }
+    }
+
+    /// The reference, digest or upload at the end; empty where there is none.
+    pub(super) const fn last(self) -> &'a str {
+        match self {
+            Self::Manifest(_, last) | Self::Blob(_, last) | Self::Referrers(_, last) | Self::Upload(_, last) => last,
+            _ => "",
+        }
+    }
 }
 
 /// Refuses a path that is, with its query, longer than 8 KiB.
@@ -62,6 +93,10 @@ pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
         "/healthz" => return Ok(Resource::Alive),
         "/readyz" => return Ok(Resource::Ready),
         "/metrics" => return Ok(Resource::Metrics),
+        "/layer/upload" => return Ok(Resource::LayerUpload),
+        "/layer/request" => return Ok(Resource::LayerRequest),
+        "/api/v1/openapi.json" => return Ok(Resource::OpenApi),
+        "/api/v1/gc" => return Ok(Resource::Garbage),
         _ => {}
     }
     let Some((prefix, rest)) = split_version(path) else {
@@ -71,7 +106,7 @@ pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
         return Err(invalid("the path may hold only plain ASCII letters, digits and punctuation, not percent-encoded"));
     }
     let what = parse_api(rest);
-    if let Api::Manifest(name, _) | Api::Blob(name, _) | Api::Tags(name) | Api::Referrers(name, _) = what
+    if let Some(name) = what.name()
         && name.split('/').any(|component| matches!(component, "" | "." | ".."))
     {
         return Err(invalid("a repository name has no empty component, '.' or '..'"));
@@ -104,17 +139,21 @@ fn parse_api(rest: &str) -> Api<'_> {
         return Api::Base;
     }
     let Some((head, last)) = rest.rsplit_once('/') else {
-        return Api::Unknown;
+        return if rest == "_catalog" { Api::Catalog } else { Api::Unknown };
     };
     // A name that is missing altogether is an empty name, not an unknown path.
     let (name, keyword) = head.rsplit_once('/').unwrap_or(("", head));
     match keyword {
         "manifests" => Api::Manifest(name, last),
-        "blobs" if last == "uploads" => Api::Upload,
+        "blobs" if last == "uploads" => Api::Uploads(name),
         "blobs" => Api::Blob(name, last),
         "referrers" => Api::Referrers(name, last),
         "tags" if last == "list" => Api::Tags(name),
-        "uploads" if name == "blobs" || name.ends_with("/blobs") => Api::Upload,
+        "uploads" => match if name == "blobs" { Some("") } else { name.strip_suffix("/blobs") } {
+            Some(name) if last.is_empty() => Api::Uploads(name),
+            Some(name) => Api::Upload(name, last),
+            None => Api::Unknown,
+        },
         _ => Api::Unknown,
     }
 }
@@ -142,11 +181,13 @@ mod tests {
         assert_eq!(api("/v2/a/referrers/sha256:1"), Api::Referrers("a", "sha256:1"));
         assert_eq!(api("/v2/a/manifests/"), Api::Manifest("a", ""));
         assert_eq!(api("/v2/v2/_catalog/x"), Api::Unknown);
-        assert_eq!(api("/v2/_catalog"), Api::Unknown);
+        assert_eq!(api("/v2/_catalog"), Api::Catalog);
         assert_eq!(api("/v2/a/tags/other"), Api::Unknown);
-        for path in ["/v2/a/blobs/uploads", "/v2/a/blobs/uploads/", "/v2/a/blobs/uploads/some-id"] {
-            assert_eq!(api(path), Api::Upload, "{path}");
+        for path in ["/v2/a/blobs/uploads", "/v2/a/blobs/uploads/"] {
+            assert_eq!(api(path), Api::Uploads("a"), "{path}");
         }
+        assert_eq!(api("/v2/a/b/blobs/uploads/some-id"), Api::Upload("a/b", "some-id"));
+        assert_eq!(api("/v2/a/xblobs/uploads/some-id"), Api::Unknown);
     }
 
     #[test]

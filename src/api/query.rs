@@ -18,6 +18,28 @@ pub(super) struct Query<'a> {
     pub(super) last: Option<Cow<'a, str>>,
     /// `artifactType`: the filter of referrers.
     pub(super) artifact_type: Option<Cow<'a, str>>,
+    /// `digest`: of the blob that an upload becomes.
+    pub(super) digest: Option<Cow<'a, str>>,
+    /// `digest-algorithm`: of that digest, before it is known.
+    pub(super) algorithm: Option<Cow<'a, str>>,
+    /// `mount`: the digest of a blob that another repository has.
+    pub(super) mount: Option<Cow<'a, str>>,
+    /// `from`: the repository that has it.
+    pub(super) from: Option<Cow<'a, str>>,
+    /// `tag`, any number of times: what a manifest is to be named.
+    pub(super) tags: Vec<Cow<'a, str>>,
+    /// `image`, of a layer.
+    pub(super) image: Option<Cow<'a, str>>,
+    /// `version`, of a layer's image.
+    pub(super) version: Option<Cow<'a, str>>,
+    /// `customer`: who asks.
+    pub(super) customer: Option<Cow<'a, str>>,
+    /// `layerHash`: the digest of a layer.
+    pub(super) layer_hash: Option<Cow<'a, str>>,
+    /// `dry_run`: whether a change is only to be told of.
+    pub(super) dry_run: Option<Cow<'a, str>>,
+    /// `grace`: how new something has to be, to be spared.
+    pub(super) grace: Option<Cow<'a, str>>,
 }
 
 impl<'a> Query<'a> {
@@ -30,6 +52,20 @@ impl<'a> Query<'a> {
                 "n" => (&mut parsed.limit, ErrorCode::Unsupported),
                 "last" => (&mut parsed.last, ErrorCode::Unsupported),
                 "artifactType" => (&mut parsed.artifact_type, ErrorCode::Unsupported),
+                "digest" => (&mut parsed.digest, ErrorCode::DigestInvalid),
+                "digest-algorithm" => (&mut parsed.algorithm, ErrorCode::DigestInvalid),
+                "mount" => (&mut parsed.mount, ErrorCode::DigestInvalid),
+                "from" => (&mut parsed.from, ErrorCode::NameInvalid),
+                "image" => (&mut parsed.image, ErrorCode::NameInvalid),
+                "version" => (&mut parsed.version, ErrorCode::Unsupported),
+                "customer" => (&mut parsed.customer, ErrorCode::Unsupported),
+                "layerHash" => (&mut parsed.layer_hash, ErrorCode::DigestInvalid),
+                "dry_run" => (&mut parsed.dry_run, ErrorCode::Unsupported),
+                "grace" => (&mut parsed.grace, ErrorCode::Unsupported),
+                "tag" => {
+                    parsed.tags.push(value);
+                    continue;
+                }
                 _ => continue,
             };
             if slot.as_ref().is_some_and(|earlier| *earlier != value) {
@@ -62,7 +98,10 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         assert!(Query::parse(Some("ns=a&ns=a")).is_ok());
-        for query in ["ns=a&ns=b", "n=1&n=2", "last=a&last=", "artifactType=a&artifactType=b"] {
+        assert_eq!(Query::parse(Some("tag=a&tag=b&tag=a")).unwrap().tags, ["a", "b", "a"]);
+        for query in
+            ["ns=a&ns=b", "n=1&n=2", "last=a&last=", "artifactType=a&artifactType=b", "digest=a&digest=b", "from=&from=a"]
+        {
             assert_eq!(Query::parse(Some(query)).unwrap_err().status, StatusCode::BAD_REQUEST, "{query}");
         }
     }

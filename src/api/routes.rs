@@ -6,71 +6,103 @@ use actix_web::{
 };
 
 use super::{
-    Service,
+    Service, admin,
     answer::Answer,
     blobs,
     error::ApiError,
     exchange::Exchange,
-    health, manifests,
+    health, layers, manifests,
     path::{self, Api, Resource},
     query::Query,
-    referrers, tags,
+    referrers, repositories,
+    request_body::RequestBody,
+    tags, uploads,
 };
 use crate::{
-    oci::ErrorCode,
-    upstream::{Address, Target},
+    customers::Customer,
+    oci::{ErrorCode, RepositoryName},
+    registry::Owner,
+    upstream::{Address, Destination},
 };
 
-/// A request for something of a repository: what all handlers need.
+/// A request for something of a repository: what all handlers need that read.
 pub(super) struct Ask<'a> {
     pub(super) service: &'a Service,
     pub(super) request: &'a HttpRequest,
     pub(super) query: &'a Query<'a>,
-    pub(super) target: Target,
+    pub(super) destination: Destination,
     pub(super) is_head: bool,
 }
 
-/// Answers a request.
-pub(super) async fn answer(service: &Service, request: &HttpRequest, exchange: &mut Exchange) -> Answer {
-    let outcome = route(service, request, exchange).await;
-    outcome.unwrap_or_else(ApiError::into_answer)
+/// A request to change something of a hosted repository: what all handlers need that write.
+pub(super) struct Push<'a> {
+    pub(super) service: &'a Service,
+    pub(super) request: &'a HttpRequest,
+    pub(super) query: &'a Query<'a>,
+    pub(super) repository: &'a RepositoryName,
+    pub(super) customer: Customer,
 }
 
-async fn route(service: &Service, request: &HttpRequest, exchange: &mut Exchange) -> Result<Answer, ApiError> {
+impl Push<'_> {
+    /// Whose uploads this request may deal with.
+    pub(super) fn owner(&self) -> Owner {
+        Owner { repository: self.repository.clone(), customer: self.customer.clone() }
+    }
+}
+
+/// Answers a request.
+pub(super) async fn answer(service: &Service, request: &HttpRequest, body: &mut RequestBody, exchange: &mut Exchange) -> Answer {
+    let outcome = route(service, request, body, exchange).await;
+    let mut answer = outcome.unwrap_or_else(ApiError::into_answer);
+    answer.close |= body.is_worth_closing();
+    answer
+}
+
+async fn route(
+    service: &Service,
+    request: &HttpRequest,
+    body: &mut RequestBody,
+    exchange: &mut Exchange,
+) -> Result<Answer, ApiError> {
     path::limit(request.uri().path_and_query().map_or("", |target| target.as_str()))?;
     let resource = path::parse(request.uri().path())?;
     exchange.endpoint = label(&resource);
+    let method = request.method();
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let query = Query::parse(request.uri().query());
     let (prefix, what) = match resource {
         Resource::Registry { prefix, what } => (prefix, what),
-        _ if !matches!(*request.method(), Method::GET | Method::HEAD) => return Ok(refuse_method(request)),
+        Resource::LayerUpload => return layers::upload(service, request, &query?, body).await,
+        Resource::LayerRequest => return layers::request(service, request, &query?).await,
+        Resource::Garbage => return admin::collect_garbage(service, request, &query?).await,
+        Resource::Unknown => return Err(unknown_path()),
+        _ if !is_read => return Ok(method_not_allowed("GET, HEAD")),
         Resource::Alive => return Ok(health::alive()),
         Resource::Ready => return Ok(health::ready(service)),
         Resource::Metrics => return Ok(health::metrics(service)),
-        Resource::Unknown => return Err(unknown_path()),
+        Resource::OpenApi => return Ok(admin::openapi()),
     };
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(refuse_method(request));
-    }
     refuse_loop(service, request)?;
-    let (name, last) = match what {
-        Api::Base => return Ok(health::base()),
-        Api::Upload => return Err(unknown_upload()),
-        Api::Unknown => return Err(unknown_path()),
-        Api::Tags(name) => (name, ""),
-        Api::Manifest(name, last) | Api::Blob(name, last) | Api::Referrers(name, last) => (name, last),
+    let query = query?;
+    let Some(name) = what.name() else {
+        return match what {
+            Api::Unknown => Err(unknown_path()),
+            _ if !is_read => Ok(method_not_allowed("GET, HEAD")),
+            Api::Catalog => repositories::answer(service, request.uri().path(), &query),
+            _ => Ok(health::base()),
+        };
     };
-    let query = Query::parse(request.uri().query())?;
     let namespace = query.namespace.as_deref();
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let target = service.registry.routes().resolve(Address { host, prefix, namespace, path: name })?;
-    exchange.note_target(&target, last);
-    let is_head = *request.method() == Method::HEAD;
-    let ask = Ask { service, request, query: &query, target, is_head };
-    let answer = match what {
-        Api::Manifest(..) => manifests::answer(ask, last).await?,
-        Api::Blob(..) => blobs::answer(ask, last).await?,
-        Api::Referrers(..) => referrers::answer(ask, last).await?,
-        _ => tags::answer(ask, name).await?,
+    let destination = service.registry.routes().resolve(Address { host, prefix, namespace, path: name })?;
+    exchange.note_destination(&destination, what.last());
+    let answer = if is_read && !matches!(what, Api::Upload(..) | Api::Uploads(_)) {
+        let ask = Ask { service, request, query: &query, destination, is_head: *method == Method::HEAD };
+        read(ask, what, name).await?
+    } else {
+        let Destination::Hosted(repository) = destination else { return refuse_write(service, is_read) };
+        let customer = service.customer(request, None);
+        write(Push { service, request, query: &query, repository: &repository, customer }, what, body).await?
     };
     Ok(match namespace {
         Some(namespace) => answer.text_header(HeaderName::from_static("oci-namespace"), namespace),
@@ -78,18 +110,46 @@ async fn route(service: &Service, request: &HttpRequest, exchange: &mut Exchange
     })
 }
 
+/// GET and HEAD.
+async fn read(ask: Ask<'_>, what: Api<'_>, name: &str) -> Result<Answer, ApiError> {
+    match what {
+        Api::Manifest(_, reference) => manifests::answer(ask, reference).await,
+        Api::Blob(_, digest) => blobs::answer(ask, digest).await,
+        Api::Referrers(_, digest) => referrers::answer(ask, digest).await,
+        _ => tags::answer(ask, name).await,
+    }
+}
+
+/// Everything else, and whatever concerns uploads.
+async fn write(push: Push<'_>, what: Api<'_>, body: &mut RequestBody) -> Result<Answer, ApiError> {
+    match (what, push.request.method()) {
+        (Api::Manifest(_, reference), &Method::PUT) => manifests::put(push, reference, body).await,
+        (Api::Manifest(_, reference), &Method::DELETE) => manifests::delete(push, reference).await,
+        (Api::Manifest(..), _) => Ok(method_not_allowed("GET, HEAD, PUT, DELETE")),
+        (Api::Blob(_, digest), &Method::DELETE) => blobs::delete(push, digest).await,
+        (Api::Blob(..), _) => Ok(method_not_allowed("GET, HEAD, DELETE")),
+        (Api::Uploads(_), &Method::POST) => uploads::begin(push, body).await,
+        (Api::Uploads(_), _) => Ok(method_not_allowed("POST")),
+        (Api::Upload(_, id), _) => uploads::go_on(push, id, body).await,
+        _ => Ok(method_not_allowed("GET, HEAD")),
+    }
+}
+
 /// The endpoint as a metric label.
 fn label(resource: &Resource<'_>) -> &'static str {
     match resource {
         Resource::Alive | Resource::Ready => "health",
         Resource::Metrics => "metrics",
+        Resource::LayerUpload | Resource::LayerRequest => "layer",
+        Resource::OpenApi | Resource::Garbage => "api",
         Resource::Registry { what, .. } => match what {
             Api::Base => "base",
             Api::Manifest(..) => "manifest",
             Api::Blob(..) => "blob",
             Api::Tags(_) => "tags",
             Api::Referrers(..) => "referrers",
-            Api::Upload => "upload",
+            Api::Upload(..) | Api::Uploads(_) => "upload",
+            Api::Catalog => "catalog",
             Api::Unknown => "unknown",
         },
         Resource::Unknown => "unknown",
@@ -100,27 +160,34 @@ fn unknown_path() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "there is nothing at this path")
 }
 
-fn unknown_upload() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "there is no such upload; this registry is read-only")
+/// A write to a repository that mirrors an upstream. Nobody ever got the name of an upload there.
+fn refuse_write(service: &Service, is_read: bool) -> Result<Answer, ApiError> {
+    if is_read {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "there is no such upload"));
+    }
+    Ok(read_only(service))
 }
 
-/// 405. The connection is closed when more of a body may follow than is worth reading.
-fn refuse_method(request: &HttpRequest) -> Answer {
-    const WORTH_READING: u64 = 64 << 10;
-
-    let is_write = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    let message = if is_write {
-        "this repository mirrors an upstream registry and is read-only; push to the upstream itself"
-    } else {
-        "only GET and HEAD are supported"
+/// 405: the repository mirrors an upstream.
+pub(super) fn read_only(service: &Service) -> Answer {
+    let routes = service.registry.routes();
+    let places = match routes.hosted() {
+        [] => "push to the upstream itself".to_owned(),
+        prefixes => format!("push to the upstream itself, or to a repository of this registry: {}…", prefixes.join("…, ")),
     };
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let is_long = length.is_some_and(|length| length.parse().is_ok_and(|length: u64| length > WORTH_READING));
-    let mut answer = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+    let message = format!("this repository mirrors an upstream registry and is read-only; {places}");
+    not_allowed("GET, HEAD", message)
+}
+
+/// 405: nothing can be done like that here.
+pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+    not_allowed(allowed, format!("only {allowed} are supported here"))
+}
+
+fn not_allowed(allowed: &'static str, message: String) -> Answer {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
         .into_answer()
-        .header(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
-    answer.close = is_long || request.headers().contains_key(header::TRANSFER_ENCODING);
-    answer
+        .header(header::ALLOW, header::HeaderValue::from_static(allowed))
 }
 
 /// A request that has passed through this server before would pass through it for ever.

@@ -16,11 +16,13 @@ use actix_web::{
 use tokio::{net::TcpStream, task::AbortHandle};
 
 use super::{
-    Service,
+    AdminToken, Service,
     access_log::AccessLog,
     answer::{Answer, common_headers},
     exchange::Exchange,
-    listener, routes,
+    listener,
+    request_body::{Patience, RequestBody},
+    routes,
     transport::{Connection, Lane, OutBody, PaceLimit, Receipt},
 };
 use crate::{config, registry::Registry, telemetry::Metrics};
@@ -38,6 +40,8 @@ pub struct Settings {
     pub registry: Arc<Registry>,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
+    /// What the operator shows.
+    pub admin_token: AdminToken,
     /// This instance's name in `Via`: a request that already bears it has come back.
     pub via: String,
     /// Whether the server can do its work, for `/readyz`. Must not block.
@@ -83,16 +87,19 @@ impl Drop for Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn serve(settings: Settings) -> io::Result<Running> {
-    let Settings { config, access, registry, metrics, via, ready } = settings;
+    let Settings { config, access, registry, metrics, admin_token, via, ready } = settings;
     let access_log = AccessLog::start(access, &config.region, &config.customer_header, &metrics, io::stdout())?;
-    let service = Arc::new(Service { registry, metrics, via, ready, access_log });
-    start(&config, move |request| answer(Arc::clone(&service), request))
+    let customer_header = config.customer_header.clone();
+    let patience = Patience { stall: config.read_stall_timeout, min_rate: config.min_read_rate.as_u64() };
+    let service = Service { registry, metrics, customer_header, patience, admin_token, via, ready, access_log };
+    let service = Arc::new(service);
+    start(&config, move |request, payload| answer(Arc::clone(&service), request, payload))
 }
 
 /// Starts a server that answers with `answer`.
 pub(super) fn start<F, R>(config: &config::Server, answer: F) -> io::Result<Running>
 where
-    F: Fn(HttpRequest) -> R + Clone + Send + 'static,
+    F: Fn(HttpRequest, web::Payload) -> R + Clone + Send + 'static,
     R: Future<Output = HttpResponse<OutBody>> + 'static,
 {
     let listener = listener::open(config.listen)?;
@@ -141,10 +148,11 @@ where
     Ok(Running { address, handle, task })
 }
 
-async fn answer(service: Arc<Service>, request: HttpRequest) -> HttpResponse<OutBody> {
+async fn answer(service: Arc<Service>, request: HttpRequest, payload: web::Payload) -> HttpResponse<OutBody> {
     let line = service.access_log.as_ref().map(|log| log.line(&request));
     let mut exchange = Exchange::new(Arc::clone(&service.metrics), line);
-    let answer = routes::answer(&service, &request, &mut exchange).await;
+    let mut body = RequestBody::new(&request, payload, service.patience);
+    let answer = routes::answer(&service, &request, &mut body, &mut exchange).await;
     respond(&request, answer, exchange)
 }
 
@@ -161,7 +169,7 @@ fn respond(request: &HttpRequest, mut answer: Answer, mut exchange: Exchange) ->
     let mut response = HttpResponse::with_body(answer.status, body);
     let headers = response.headers_mut();
     for (name, value) in common_headers(answer.cache).into_iter().chain(answer.headers) {
-        headers.insert(name, value);
+        headers.append(name, value);
     }
     if let Some(length) = streamed_length {
         headers.insert(header::CONTENT_LENGTH, length.into());

@@ -28,6 +28,11 @@ impl Blob {
         Self { size: Some(found.size), status, content: BlobContent::Found(found) }
     }
 
+    pub(super) fn hit(found: Found) -> Self {
+        let status = CacheStatus::Hit(found.tier);
+        Self::found(found, status)
+    }
+
     pub(super) fn following(follower: Follower, size: Option<u64>, status: CacheStatus) -> Self {
         Self { size, status, content: BlobContent::Follower(follower) }
     }
@@ -71,4 +76,13 @@ pub struct Listing<T> {
     pub status: CacheStatus,
     /// How long ago the upstream last confirmed it.
     pub age: Duration,
+}
+
+/// A manifest that has been taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// Its digest.
+    pub digest: Digest,
+    /// The manifest it refers to.
+    pub subject: Option<Digest>,
 }

@@ -42,6 +42,31 @@ pub enum RegistryErrorKind {
     UpstreamTimeout,
     /// The upstream's answer cannot be used: wrong bytes, not a manifest, too large.
     BadUpstreamAnswer,
+    /// No such upload, or somebody else's.
+    UploadUnknown,
+    /// Somebody else is writing to the upload.
+    UploadBusy,
+    /// The chunk does not follow what was received.
+    OutOfOrder {
+        /// Bytes that were received: the offset of the next one.
+        received: u64,
+    },
+    /// The bytes do not match their digest.
+    DigestInvalid,
+    /// The length of a body, or of a content that a manifest names, is not what was said.
+    SizeInvalid,
+    /// More than is taken.
+    TooLarge,
+    /// More under way than is allowed.
+    TooMany,
+    /// Not a manifest that can be taken.
+    ManifestInvalid,
+    /// The manifest names something that the repository does not have.
+    ReferenceMissing,
+    /// What is asked for is not supported.
+    Unsupported,
+    /// The disk is full.
+    StorageFull,
     /// This server's own fault.
     Internal,
 }
@@ -77,10 +102,17 @@ impl RegistryError {
     pub(super) fn unknown(kind: RegistryErrorKind) -> Self {
         let message = match kind {
             RegistryErrorKind::BlobUnknown => "the repository has no such blob",
-            RegistryErrorKind::NameUnknown => "the upstream registry has no such repository",
+            RegistryErrorKind::NameUnknown => "there is no such repository",
+            RegistryErrorKind::UploadUnknown => "there is no such upload; it may be finished, or its time over",
             _ => "the repository has no such manifest",
         };
         Self::new(kind, message)
+    }
+
+    /// This server's own fault. The cause is logged here; the client is told no more than what it was about.
+    pub(super) fn internal(about: &str, cause: impl fmt::Display) -> Self {
+        tracing::error!(about, %cause, "an internal error");
+        Self::new(RegistryErrorKind::Internal, format!("{about}: an internal error, which is in the server's log"))
     }
 
     /// Wrong bytes, or no manifest.

@@ -28,6 +28,25 @@ pub struct Target {
     pub repository: RepositoryName,
 }
 
+/// Where a request leads.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// To a repository that mirrors an upstream's.
+    Proxied(Target),
+    /// To a repository that lives here.
+    Hosted(RepositoryName),
+}
+
+impl Destination {
+    /// The repository's name, at the upstream or here.
+    pub const fn repository(&self) -> &RepositoryName {
+        match self {
+            Self::Proxied(target) => &target.repository,
+            Self::Hosted(name) => name,
+        }
+    }
+}
+
 /// The part of a request that tells where it wants to go.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Address<'a> {
@@ -47,6 +66,9 @@ pub enum RouteError {
     /// It names a registry that is not configured.
     #[error("no upstream named '{0}' is configured here")]
     UnknownUpstream(String),
+    /// It names no registry, and there is no default one.
+    #[error("no upstream is configured here, so the request must name a hosted repository")]
+    NoUpstream,
     /// Two parts of the address name two different upstreams.
     #[error("the request names two different upstreams: '{0}' and '{1}'")]
     Conflict(String, String),
@@ -55,10 +77,11 @@ pub enum RouteError {
     InvalidName(#[from] crate::oci::InvalidName),
 }
 
-/// All configured upstreams.
+/// All configured upstreams, and the names of what is hosted here.
 pub struct Routes {
     entries: Vec<Entry>,
     names: Names,
+    hosted: Vec<String>,
 }
 
 struct Entry {
@@ -68,14 +91,15 @@ struct Entry {
 }
 
 impl Routes {
-    /// Takes the upstreams in their configured order; the first one is the default.
+    /// Takes the upstreams in their configured order; the first one is the default. What begins with one of the prefixes
+    /// `hosted` lives here.
     ///
     /// # Errors
     /// [`InvalidNames`]: a name that is malformed, or that means two upstreams.
-    pub fn new(entries: Vec<(config::Upstream, Arc<dyn Origin>)>) -> Result<Self, InvalidNames> {
+    pub fn new(entries: Vec<(config::Upstream, Arc<dyn Origin>)>, hosted: Vec<String>) -> Result<Self, InvalidNames> {
         let names = Names::new(entries.iter().map(|(upstream, _)| upstream))?;
         let entries = entries.into_iter().map(|(upstream, origin)| entry(&upstream, origin)).collect();
-        Ok(Self { entries, names })
+        Ok(Self { entries, names, hosted })
     }
 
     /// The upstreams in their configured order.
@@ -83,23 +107,32 @@ impl Routes {
         self.entries.iter().map(|entry| &entry.route)
     }
 
-    /// Tells which repository of which upstream is meant.
+    /// The beginnings of the names of what is hosted here.
+    pub fn hosted(&self) -> &[String] {
+        &self.hosted
+    }
+
+    /// Tells which repository of which upstream, or which hosted one, is meant.
     ///
     /// What counts, strongest first: the namespace, the prefix before `/v2/`, the name of an upstream at the beginning of
-    /// the path, the `Host` header, the default upstream. The first three must agree; a `Host` that means nothing is ignored.
+    /// the path, the `Host` header; the first three must agree, and a `Host` that means nothing is ignored. When none of them
+    /// names an upstream, a repository with a hosted name is the hosted one, and any other is the default upstream's.
     ///
     /// # Errors
     /// [`RouteError`]; nothing is ever dialled because of a name that is not configured.
-    pub fn resolve(&self, address: Address<'_>) -> Result<Target, RouteError> {
+    pub fn resolve(&self, address: Address<'_>) -> Result<Destination, RouteError> {
         let namespace = address.namespace.filter(|text| !text.is_empty()).map(|text| self.configured(text)).transpose()?;
         let prefix = address.prefix.map(|text| self.configured(text)).transpose()?;
         let said = self.agree(namespace, prefix)?;
         let (in_path, repository) = self.split(address.path, said.is_some())?;
-        let chosen = self.agree(said, in_path)?.or_else(|| address.host.and_then(|host| self.names.at_host(host))).unwrap_or(0);
-        let Entry { route, library } = self.entries.get(chosen).ok_or_else(|| unknown(""))?;
+        let named = self.agree(said, in_path)?.or_else(|| address.host.and_then(|host| self.names.at_host(host)));
+        if named.is_none() && self.hosted.iter().any(|prefix| repository.starts_with(prefix)) {
+            return Ok(Destination::Hosted(repository.parse()?));
+        }
+        let Entry { route, library } = self.entries.get(named.unwrap_or(0)).ok_or(RouteError::NoUpstream)?;
         let repository =
             if *library && !repository.contains('/') { format!("library/{repository}").parse()? } else { repository.parse()? };
-        Ok(Target { route: Arc::clone(route), repository })
+        Ok(Destination::Proxied(Target { route: Arc::clone(route), repository }))
     }
 
     fn configured(&self, text: &str) -> Result<usize, RouteError> {

@@ -108,7 +108,7 @@ impl Connection {
     /// An answer has left: the next request may be on its way.
     fn next_turn(&mut self, cx: &mut Context<'_>) {
         self.turns.answered();
-        if !self.held.is_empty() {
+        if !self.held.is_empty() || self.turns.is_open() {
             // The dispatcher, in the same task, waits for a request and the socket has nothing to tell.
             cx.waker().wake_by_ref();
         }

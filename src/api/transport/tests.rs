@@ -18,6 +18,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::{BodySize, MessageBody},
     http::{Method, StatusCode, header},
+    web,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -87,7 +88,7 @@ fn stage_with(config: &config::Server) -> Stage {
     let (served, bytes) = (Arc::clone(&file), Bytes::from(content.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async {
-        start(config, move |request: HttpRequest| {
+        start(config, move |request: HttpRequest, _: web::Payload| {
             let receipt: Box<dyn Receipt> = Box::new(Settled(sender.clone()));
             let response = respond(&request, &served, &bytes, receipt);
             async move { response }
@@ -335,7 +336,7 @@ fn a_growing_file_is_sent_up_to_where_it_has_grown() {
     let (source, seen) = (Arc::clone(&file), Arc::clone(&written));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async {
-        start(&config(), move |request: HttpRequest| {
+        start(&config(), move |request: HttpRequest, _: web::Payload| {
             let (source, seen) = (Arc::clone(&source), Arc::clone(&seen));
             let pieces = futures_util::stream::unfold(0, move |sent| {
                 let (source, seen) = (Arc::clone(&source), Arc::clone(&seen));

@@ -63,6 +63,11 @@ impl Turns {
         self.phase == Phase::Answer
     }
 
+    /// Whether everything passes.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     /// An answer has left.
     pub(super) fn answered(&mut self) {
         self.phase = match self.phase {

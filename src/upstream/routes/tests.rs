@@ -40,7 +40,16 @@ impl Origin for Untouched {
 }
 
 fn routes(upstreams: Vec<config::Upstream>) -> Routes {
-    Routes::new(upstreams.into_iter().map(|upstream| (upstream, Arc::new(Untouched) as Arc<dyn Origin>)).collect()).unwrap()
+    let entries = upstreams.into_iter().map(|upstream| (upstream, Arc::new(Untouched) as Arc<dyn Origin>)).collect();
+    Routes::new(entries, vec!["local/".to_owned(), "team/apps/".to_owned()]).unwrap()
+}
+
+/// The upstream's repository that an address leads to.
+fn target(found: Result<Destination, RouteError>) -> Result<Target, RouteError> {
+    found.map(|destination| match destination {
+        Destination::Proxied(target) => target,
+        Destination::Hosted(name) => panic!("{name} is hosted"),
+    })
 }
 
 fn configured() -> Routes {
@@ -122,7 +131,7 @@ fn addresses_that_lead_somewhere() {
         ("", "", "", "ghcr.io/example.org/app", "ghcr.io example.org/app"),
         ("", "", "", "node.js", "docker.io library/node.js"),
     ] {
-        let target = routes.resolve(at(namespace, prefix, host, path));
+        let target = target(routes.resolve(at(namespace, prefix, host, path)));
         let found = target.map(|target| format!("{} {}", target.route.name, target.repository));
         assert_eq!(found.as_deref(), Ok(expected), "ns={namespace} prefix={prefix} host={host} path={path}");
     }
@@ -168,7 +177,7 @@ fn addresses_that_lead_nowhere() {
         ("ghcr.io", "", "a/b:c", invalid()),
         ("docker.io", "", &long, invalid()),
     ] {
-        let found = routes.resolve(at(namespace, prefix, "", path)).map(|target| target.repository);
+        let found = target(routes.resolve(at(namespace, prefix, "", path))).map(|target| target.repository);
         assert_eq!(found, Err(expected), "ns={namespace} prefix={prefix} path={path}");
     }
 }
@@ -176,20 +185,42 @@ fn addresses_that_lead_nowhere() {
 #[test]
 fn library_can_be_switched() {
     let plain = routes(vec![config::Upstream { library: Some(false), ..config::Upstream::new("docker.io") }]);
-    assert_eq!(plain.resolve(at("", "", "", "nginx")).unwrap().repository.as_str(), "nginx");
+    assert_eq!(target(plain.resolve(at("", "", "", "nginx"))).unwrap().repository.as_str(), "nginx");
     let renamed = routes(vec![config::Upstream::new("Index.Docker.io:443")]);
-    let target = renamed.resolve(at("docker.io", "", "", "nginx")).unwrap();
+    let target = target(renamed.resolve(at("docker.io", "", "", "nginx"))).unwrap();
     assert_eq!((&*target.route.name, target.repository.as_str()), ("index.docker.io", "library/nginx"));
 }
 
 #[test]
 fn an_empty_namespace_says_nothing() {
-    let target = configured().resolve(Address { namespace: Some(""), path: "a/b", ..Address::default() }).unwrap();
+    let target = target(configured().resolve(Address { namespace: Some(""), path: "a/b", ..Address::default() })).unwrap();
     assert_eq!(&*target.route.name, "docker.io");
 }
 
 #[test]
 fn no_upstream_no_target() {
-    let found = routes(Vec::new()).resolve(at("", "", "", "a/b")).map(|target| target.repository);
-    assert_eq!(found, Err(RouteError::UnknownUpstream(String::new())));
+    let found = target(routes(Vec::new()).resolve(at("", "", "", "a/b"))).map(|target| target.repository);
+    assert_eq!(found, Err(RouteError::NoUpstream));
+}
+
+#[test]
+fn hosted_names_are_hosted_unless_an_upstream_is_named() {
+    let routes = configured();
+    for (namespace, prefix, host, path, hosted) in [
+        ("", "", "", "local/app", true),
+        ("", "", "harbinger.example:5000", "local/deep/er/app", true),
+        ("", "", "", "team/apps/x", true),
+        ("", "", "", "team/other", false),
+        ("", "", "", "local", false),
+        ("", "", "", "locals/app", false),
+        ("docker.io", "", "", "local/app", false),
+        ("", "hub", "", "local/app", false),
+        ("", "", "", "hub/local/app", false),
+        ("", "", "hub.local", "local/app", false),
+    ] {
+        let found = routes.resolve(at(namespace, prefix, host, path)).unwrap();
+        let is_hosted = matches!(&found, Destination::Hosted(name) if name.as_str() == path);
+        assert_eq!(is_hosted, hosted, "ns={namespace} prefix={prefix} host={host} path={path}");
+    }
+    assert!(matches!(routes.resolve(at("", "", "", "local/App")), Err(RouteError::InvalidName(_))));
 }

@@ -1,6 +1,6 @@
 //! Blobs.
 
-use super::{Blob, Registry, RegistryError, RegistryErrorKind, Shared, negative::Wanted, repository};
+use super::{Blob, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted, repository};
 use crate::{
     catalog::{Link, Repository},
     fill::{Follower, Opened, Source},
@@ -14,22 +14,27 @@ use crate::{
 /// says nothing about what this repository's own upstream has.
 const FOREIGN_FAILURES: usize = 3;
 
-impl Registry {
+impl Proxied {
     /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones
     /// ([`crate::fill::VERIFY_FIRST`]) only once they are verified. Dropping the future or the blob harms nobody else.
     ///
     /// # Errors
     /// `BlobUnknown` when the repository has no such blob; what the upstream failed with otherwise.
-    pub async fn blob(&self, target: &Target, digest: &Digest) -> Result<Blob, RegistryError> {
+    pub(in crate::registry) async fn blob(&self, target: &Target, digest: &Digest) -> Result<Blob, RegistryError> {
         let shared = &*self.shared;
         let repository = repository(target);
         let link = shared.blob_link(&repository, digest);
-        if let Some(link) = &link
-            && let Some(found) = shared.linked_content(link, digest).await
-        {
-            return Ok(Blob::found(found.clone(), CacheStatus::Hit(found.tier)));
-        }
-        if link.is_none() {
+        if let Some(link) = &link {
+            if let Some(found) = shared.linked_content(link, digest).await {
+                return Ok(Blob::hit(found));
+            }
+            // A transfer that is not under way any more may have landed since the tiers were looked through.
+            if !shared.fills.is_under_way(digest)
+                && let Some(found) = shared.linked_content(link, digest).await
+            {
+                return Ok(Blob::hit(found));
+            }
+        } else {
             shared.check_negative(&repository, digest)?;
             if !shared.tiers.contains(digest).await
                 && let Some(follower) = shared.fills.join_own(digest, source(target))
@@ -51,7 +56,11 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Self::blob`].
-    pub async fn blob_head(&self, target: &Target, digest: &Digest) -> Result<(Option<u64>, CacheStatus), RegistryError> {
+    pub(in crate::registry) async fn blob_head(
+        &self,
+        target: &Target,
+        digest: &Digest,
+    ) -> Result<(Option<u64>, CacheStatus), RegistryError> {
         let shared = &*self.shared;
         let repository = repository(target);
         match shared.blob_link(&repository, digest) {
@@ -83,12 +92,12 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<(Option<u64>, bool), RegistryError> {
-        let (registry, target, asked_for, digest) = (self.clone(), target.clone(), repository.clone(), *digest);
+        let (proxied, target, asked_for, digest) = (self.clone(), target.clone(), repository.clone(), *digest);
         let question = move || async move {
             let answer = target.route.origin.blob_size(&target.repository, &digest).await;
             answer.map_err(|error| {
                 let error = RegistryError::from_upstream(error, RegistryErrorKind::BlobUnknown);
-                registry.shared.remember_absence(&asked_for, &digest, &error);
+                proxied.shared.remember_absence(&asked_for, &digest, &error);
                 error
             })
         };

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use super::{Listing, Registry, RegistryError, RegistryErrorKind, repository};
+use super::{Listing, Proxied, RegistryError, RegistryErrorKind, repository};
 use crate::{
     catalog::Repository,
     coalesce::Coalesce,
@@ -35,12 +35,12 @@ impl Lists {
     }
 }
 
-impl Registry {
+impl Proxied {
     /// All tags of a repository, in byte order.
     ///
     /// # Errors
     /// `NameUnknown` when the upstream has no such repository; what it failed with, when nothing stale helps.
-    pub async fn tags(&self, target: &Target) -> Result<Listing<String>, RegistryError> {
+    pub(in crate::registry) async fn tags(&self, target: &Target) -> Result<Listing<String>, RegistryError> {
         let origin = target.route.origin.clone();
         let name = target.repository.clone();
         let ask = async move || {
@@ -56,7 +56,11 @@ impl Registry {
     ///
     /// # Errors
     /// What the upstream failed with, when nothing stale helps.
-    pub async fn referrers(&self, target: &Target, subject: &Digest) -> Result<Listing<Value>, RegistryError> {
+    pub(in crate::registry) async fn referrers(
+        &self,
+        target: &Target,
+        subject: &Digest,
+    ) -> Result<Listing<Value>, RegistryError> {
         let origin = target.route.origin.clone();
         let (name, digest) = (target.repository.clone(), *subject);
         let ask = async move || match origin.referrers(&name, &digest).await {

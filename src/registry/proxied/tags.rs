@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{ManifestInfo, Registry, RegistryError, RegistryErrorKind, Shared, negative::Wanted};
+use super::{ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted};
 use crate::{
     catalog::{Repository, TagKey, TagRow},
     config::OnDelete,
@@ -31,7 +31,7 @@ pub(super) struct Resolved {
     bytes: Option<Bytes>,
 }
 
-impl Registry {
+impl Proxied {
     /// Tells what a tag names. All who ask while the upstream is being asked get the same answer.
     pub(super) async fn resolve(
         &self,
@@ -89,10 +89,10 @@ impl Registry {
         known: Option<TagRow>,
         need: Need,
     ) -> Result<(Resolved, bool), RegistryError> {
-        let (registry, target, tag_key) = (self.clone(), target.clone(), key.clone());
+        let (proxied, target, tag_key) = (self.clone(), target.clone(), key.clone());
         let work = move || async move {
-            let result = registry.revalidate(&target, &tag_key, known, need).await;
-            registry.shared.note(&tag_key, &result).await;
+            let result = proxied.revalidate(&target, &tag_key, known, need).await;
+            proxied.shared.note(&tag_key, &result).await;
             result
         };
         let (resolved, joined) = self.shared.tag_questions.run(key, work).await?;

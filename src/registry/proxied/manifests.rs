@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ManifestInfo, Registry, RegistryError, RegistryErrorKind, Shared, negative::Wanted, repository, tags::Need};
+use super::{ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted, repository, tags::Need};
 use crate::{
     catalog::{Link, Repository},
     oci::{Algorithm, Digest, Manifest, MediaType, Reference},
@@ -19,12 +19,16 @@ pub(super) struct Stored {
     pub(super) bytes: Bytes,
 }
 
-impl Registry {
+impl Proxied {
     /// A manifest and its exact bytes, verified.
     ///
     /// # Errors
     /// `ManifestUnknown` when the repository has no such manifest; what the upstream failed with, when nothing stale helps.
-    pub async fn manifest(&self, target: &Target, reference: &Reference) -> Result<(ManifestInfo, Bytes), RegistryError> {
+    pub(in crate::registry) async fn manifest(
+        &self,
+        target: &Target,
+        reference: &Reference,
+    ) -> Result<(ManifestInfo, Bytes), RegistryError> {
         let repository = repository(target);
         let tag = match reference {
             Reference::Digest(digest) => return self.manifest_by_digest(target, &repository, digest).await,
@@ -44,7 +48,11 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Self::manifest`].
-    pub async fn manifest_head(&self, target: &Target, reference: &Reference) -> Result<ManifestInfo, RegistryError> {
+    pub(in crate::registry) async fn manifest_head(
+        &self,
+        target: &Target,
+        reference: &Reference,
+    ) -> Result<ManifestInfo, RegistryError> {
         let repository = repository(target);
         match reference {
             Reference::Tag(tag) => Ok(self.resolve(target, &repository, tag, Need::Head).await?.0),
@@ -93,9 +101,9 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<(Stored, bool), RegistryError> {
-        let (registry, target, asked_for, digest) = (self.clone(), target.clone(), repository.clone(), *digest);
+        let (proxied, target, asked_for, digest) = (self.clone(), target.clone(), repository.clone(), *digest);
         let work = move || async move {
-            let shared = &*registry.shared;
+            let shared = &*proxied.shared;
             let reference = Reference::Digest(digest);
             let result = match target.route.origin.manifest(&target.repository, &reference).await {
                 Ok(fetched) => shared.take_in(&asked_for, fetched, Some(digest)).await,
