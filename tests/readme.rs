@@ -46,6 +46,7 @@ fn its_cache_statuses_are_all_there_are() {
     assert_eq!(said, shown.iter().map(ToString::to_string).collect());
     let mentioned = [
         CacheStatus::Hit(TierName::Disk),
+        CacheStatus::Hit(TierName::Hosted),
         CacheStatus::Hit(TierName::Catalog),
         CacheStatus::Stale(StaleReason::RateLimited),
         CacheStatus::Stale(StaleReason::UpstreamSlow),

@@ -11,6 +11,7 @@
 mod access;
 mod command;
 mod demo;
+mod gc;
 mod process;
 mod refusals;
 mod reload;

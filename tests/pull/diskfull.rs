@@ -1,45 +1,15 @@
 //! A pull never fails because a cache did: a full disk degrades to passing through.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use crate::{
     content::{Blob, Image, KIB, MIB},
     proxy::{Proxy, Setup, blob_path},
+    small_disk::{SmallDisk, mount},
     upstream::{Upstream, corrupt, no_header, truncated, with_junk_behind},
 };
 
 const NAME: &str = "library/demo";
-
-/// A small file system in memory, for as long as this lives.
-struct SmallDisk<'a> {
-    folder: &'a Path,
-}
-
-impl<'a> SmallDisk<'a> {
-    /// Mounts it. `None`, and a line that says so, where that is not allowed.
-    fn mount(folder: &'a Path, options: &str) -> Option<Self> {
-        let mounted = mount(&["-t", "tmpfs", "-o", options, "tmpfs"], folder);
-        if !mounted {
-            println!("skipped: mounting a small file system needs root");
-        }
-        mounted.then_some(Self { folder })
-    }
-
-    fn grow(&self, size: &str) {
-        assert!(mount(&["-o", &format!("remount,size={size}")], self.folder));
-    }
-}
-
-fn mount(arguments: &[&str], folder: &Path) -> bool {
-    Command::new("mount").args(arguments).arg(folder).output().is_ok_and(|output| output.status.success())
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        // The catalog may still be open: let it go when its last user has gone.
-        let _ = Command::new("umount").arg("-l").arg(self.folder).output();
-    }
-}
 
 async fn pulls_with_other_pulls_beside(proxy: &Proxy, blob: &Blob) {
     let path = blob_path(NAME, blob);

@@ -6,6 +6,7 @@
 //! | `client` | an HTTP client that tells a complete body from a cut one |
 //! | `proxy` | Harbinger, started in this process on a free port |
 //! | `content` | blobs, images and indexes to pull |
+//! | `small_disk` | a disk that is soon full |
 //! | all others | tests, one theme a file |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
@@ -26,4 +27,5 @@ mod ranges;
 mod restart;
 mod routing;
 mod sharing;
+mod small_disk;
 mod upstream;
