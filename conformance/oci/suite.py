@@ -1,4 +1,4 @@
-"""The official suite: run against one mirror, and its printed tree read.
+"""The official suite: run against one registry, and its printed tree read.
 
 Its exit code says nothing: without pushes it prints the whole result and may then panic while it writes its reports, and
 there are failures with which it exits 0. So the tree is what counts, and that the tree is there.
@@ -26,15 +26,11 @@ class Result:
     leaf: bool = True
 
 
-def run(mirror, version, loaded, repository, place):
-    """Runs the suite of one spec version and gives its leaves. Everything printed is kept in `place`."""
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("OCI_")},
-        "OCI_REGISTRY": mirror.url.removeprefix("http://"),
-        "OCI_TLS": "disabled",
+def pulled(mirror, version, loaded, repository, place):
+    """Runs the suite read-only against a repository that is a mirror, and gives its leaves."""
+    told = {
         "OCI_REPO1": repository,
         "OCI_REPO2": "library/never-pushed",
-        "OCI_VERSION": version,
         "OCI_API_PUSH": "false",
         "OCI_API_TAGS_DELETE": "false",
         "OCI_API_MANIFESTS_DELETE": "false",
@@ -45,7 +41,25 @@ def run(mirror, version, loaded, repository, place):
         "OCI_RO_DATA_MANIFESTS": " ".join(loaded.manifests),
         "OCI_RO_DATA_BLOBS": " ".join(loaded.blobs),
         "OCI_RO_DATA_REFERRERS": " ".join(loaded.referrers),
+    }
+    return run(mirror.url, version, told, place)
+
+
+def pushed(url, version, repositories, sparse, place):
+    """Runs the whole suite against a pair of repositories that it pushes to, and gives its leaves."""
+    told = {"OCI_REPO1": repositories[0], "OCI_REPO2": repositories[1], "OCI_DATA_SPARSE": "true" if sparse else "false"}
+    return run(url, version, told, place)
+
+
+def run(url, version, told, place):
+    """Runs the suite of one spec version. Its reports and everything it printed are kept in `place`."""
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OCI_")},
+        "OCI_REGISTRY": url.removeprefix("http://"),
+        "OCI_TLS": "disabled",
+        "OCI_VERSION": version,
         "OCI_RESULTS_DIR": str(place),
+        **told,
     }
     program = lab.go_program("oci-conformance", MODULE, VERSION)
     done = subprocess.run([program], cwd=place, env=env, capture_output=True, text=True, timeout=600)
@@ -77,6 +91,7 @@ def leaves(printed):
     found = [node for node in nodes if node.leaf]
     counted = Counter(node.status for node in found)
     for status, count in re.findall(r"^  (Pass|Skip|Disabled|FAIL|Error)\.+: +(\d+)$", rest, re.M):
-        if counted[status] != int(count):
+        # One leaf may stand for several requests, which the suite counts one by one.
+        if counted[status] > int(count) or bool(counted[status]) != bool(int(count)):
             raise RuntimeError(f"read {counted[status]} {status} from the tree, the suite counted {count}")
     return found
