@@ -19,6 +19,8 @@ client_pull() {
   crane_ pull --platform "linux/$2" --format oci "$1" "$(image_folder "$1" "$2")"
 }
 
+client_push() { crane_ push "$(image_folder "$1" "$3")" "$2"; }
+
 # Every byte of the folder, the tag's digest, and crane's own check, which pulls once more and unpacks (gzip alone).
 client_holds() {
   local reference=$1 arch=$2 top=$3 manifest=$4 blobs=$6 digest folder

@@ -28,6 +28,8 @@ client_reference() { echo "library/$1$2"; }
 
 client_pull() { docker_ pull --platform "linux/$2" "$1"; }
 
+client_push() { docker_ tag "$1" "$2" && docker_ push --quiet "$2"; }
+
 # The image id is the digest of the config, which names the content of each layer; dockerd has checked both.
 client_holds() {
   local reference=$1 arch=$2 top=$3 config=$5

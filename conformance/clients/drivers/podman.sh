@@ -15,6 +15,8 @@ client_empty() { podman_ system reset --force; }
 
 client_pull() { podman_ pull --quiet --platform "linux/$2" "$1"; }
 
+client_push() { podman_ push --quiet "$1" "$2"; }
+
 # The image id is the digest of the config, which names the content of each layer; podman has checked both.
 client_holds() {
   local reference=$1 arch=$2 top=$3 config=$5

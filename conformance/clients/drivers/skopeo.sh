@@ -18,6 +18,8 @@ client_pull() {
   skopeo_ --override-arch "$2" copy "docker://$1" "dir:$(image_folder "$1" "$2")"
 }
 
+client_push() { skopeo_ copy "dir:$(image_folder "$1" "$3")" "docker://$2"; }
+
 client_holds() {
   local reference=$1 arch=$2 top=$3 manifest=$4 blobs=$6 digest folder
   folder=$(image_folder "$reference" "$arch")

@@ -9,11 +9,12 @@
 #   client_reference NAME SUFFIX     how it names docker.io/library/NAME + SUFFIX on the way through Harbinger
 #   client_pull REFERENCE ARCH
 #   client_holds REFERENCE ARCH TOP MANIFEST CONFIG BLOBS   whether its store holds that image; else a reason in WHY
+#   client_push REFERENCE TARGET ARCH   pushes what it has pulled to TARGET, a full reference
 #   client_run REFERENCE      prints what `echo` in a container of it says
 #   client_lacks CASE         prints why a case does not apply to it, or nothing
 # and CLIENT_SKIPS, the names of images whose format it does not know.
 
-CASES=(cold warm restart multi-arch digest run ranges prefix ns fallback hub)
+CASES=(cold warm restart multi-arch digest run ranges prefix ns push fallback hub)
 COLD_IMAGES=(oci docker many zstd big)
 
 # Each blob of several images of both formats leaves the origin exactly once.
@@ -90,6 +91,38 @@ case_ns() {
   pull_and_check origin twin docker.io/library/twin:1 "$ARCH" && pull_and_check other twin registry.example:5000/library/twin:1 "$ARCH"
 }
 
+# What was pulled is pushed into a repository that lives in Harbinger, and comes back from there, with the origin away, into a store
+# that was emptied: under the digest that it was pushed under, with the configuration that it had. A second tag brings no blob again,
+# and a repository that mirrors the origin's takes nothing.
+case_push() {
+  local name=${WANTED[0]} reference target=$PROXY/local/pushed:1 harbinger_line facts top config blobs
+  reference=$(client_reference "$name" :1)
+  pull_and_check origin "$name" "$reference" "$ARCH" && push "$reference" "$target" || return
+  facts=$(python3 "$HERE/pushed.py" "http://$PROXY" local/pushed 1) || { WHY="what was pushed cannot be read"; return 1; }
+  read -r top config blobs <<<"$facts"
+  [[ $config == "$(fact origin "$name" "$ARCH" config)" ]] || { WHY="another configuration was pushed"; return 1; }
+  harbinger_line=$(lines harbinger)
+  push "$reference" "$PROXY/local/pushed:2" || return
+  logged harbinger "$harbinger_line" '"PUT","path":"/v2/local/pushed/manifests/2' || { WHY="the second tag was not pushed"; return 1; }
+  ! since harbinger "$harbinger_line" | grep -qF '"PUT","path":"/v2/local/pushed/blobs/uploads/' || { WHY="blobs were pushed again"; return 1; }
+  ! push "$reference" "$PROXY/docker.io/library/refused:1" || { WHY="a mirrored repository took a push"; return 1; }
+  WHY=
+  stop origin
+  local status=0
+  empty_client && echo "== pull $target" >>"$LOGS/$CLIENT.log" && {
+    WHY="what was pushed does not come back"
+    client_pull "$target" "$ARCH" >>"$LOGS/$CLIENT.log" 2>&1 &&
+      client_holds "$target" "$ARCH" "$top" "$top" "$config" "$blobs" 2>>"$LOGS/$CLIENT.log"
+  } || status=$?
+  origin_start || return
+  return "$status"
+}
+
+push() {
+  echo "== push $1 to $2" >>"$LOGS/$CLIENT.log"
+  client_push "$1" "$2" "$ARCH" >>"$LOGS/$CLIENT.log" 2>&1 || { WHY="push of $1 to $2 failed"; return 1; }
+}
+
 # An image that Harbinger's upstream does not have: its 404 sends the client on to Docker Hub.
 case_fallback() {
   local content_line harbinger_line
@@ -138,7 +171,7 @@ empty_client() {
 run_client() {
   CLIENT=$1
   shift
-  unset -f client_install client_version client_start client_stop client_empty client_reference client_pull client_holds client_run client_lacks
+  unset -f client_install client_version client_start client_stop client_empty client_reference client_pull client_push client_holds client_run client_lacks
   CLIENT_SKIPS=()
   # shellcheck source=/dev/null
   source "$HERE/drivers/$CLIENT.sh"

@@ -44,6 +44,8 @@ client_pull() {
   ctr_ images pull "${way[@]}" --snapshotter "$(snapshotter)" --platform "linux/$2" "$1"
 }
 
+client_push() { ctr_ images push --plain-http --platform "linux/$3" "$2" "$1"; }
+
 # The image's name leads to the right digest, and every byte is in the content store.
 client_holds() {
   local reference=$1 top=$3 manifest=$4 blobs=$6 digest store=$WORK/$CLIENT/root/io.containerd.content.v1.content/blobs/sha256
