@@ -99,7 +99,7 @@ fn write_lines(queue: &Receiver<String>, out: impl Write) {
 pub(super) struct Line {
     log: Arc<AccessLog>,
     time: SystemTime,
-    customer: Customer,
+    pub(super) customer: Customer,
     client: Option<SocketAddr>,
     method: String,
     path: String,

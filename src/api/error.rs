@@ -92,12 +92,13 @@ impl From<RegistryError> for ApiError {
 fn cache_status(error: &RegistryError) -> CacheStatus {
     match error.kind {
         _ if error.from_cache => CacheStatus::NegativeHit,
-        Kind::Internal => CacheStatus::None,
-        _ if error.upstream().is_none() => CacheStatus::None,
-        Kind::ManifestUnknown | Kind::BlobUnknown | Kind::NameUnknown | Kind::Denied => {
+        Kind::ManifestUnknown | Kind::BlobUnknown | Kind::NameUnknown | Kind::Denied if error.upstream().is_some() => {
             CacheStatus::Miss(MissReason::UpstreamRefused)
         }
-        _ => CacheStatus::Miss(MissReason::UpstreamFailed),
+        Kind::RateLimited | Kind::UpstreamUnavailable | Kind::UpstreamTimeout | Kind::BadUpstreamAnswer => {
+            CacheStatus::Miss(MissReason::UpstreamFailed)
+        }
+        _ => CacheStatus::None,
     }
 }
 
@@ -172,6 +173,18 @@ mod tests {
         error.retry_after = Some(Duration::ZERO);
         let error = ApiError::from(error);
         assert_eq!((error.status, error.retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
+    }
+
+    #[test]
+    fn only_an_upstream_can_be_blamed_for_its_failures() {
+        for (kind, status) in [
+            (Kind::BadUpstreamAnswer, CacheStatus::Miss(MissReason::UpstreamFailed)),
+            (Kind::BlobUnknown, CacheStatus::None),
+            (Kind::DigestInvalid, CacheStatus::None),
+            (Kind::StorageFull, CacheStatus::None),
+        ] {
+            assert_eq!(ApiError::from(RegistryError::new(kind, "why")).cache, status, "{kind:?}");
+        }
     }
 
     #[test]

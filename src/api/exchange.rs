@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{access_log::Line, transport::Receipt};
 use crate::{
+    customers::Customer,
     telemetry::{CacheStatus, Metrics, OutcomeLabels, RequestLabels},
     upstream::Destination,
 };
@@ -45,6 +46,13 @@ impl Exchange {
             }
             line.repository = Some(destination.repository().clone());
             line.reference = super::access_log::cut(reference);
+        }
+    }
+
+    /// It is known who asks, otherwise than by the header that names customers.
+    pub(super) fn note_customer(&mut self, customer: &Customer) {
+        if let Some(line) = &mut self.line {
+            line.customer = customer.clone();
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     answer::{Answer, JSON},
     blobs,
     error::ApiError,
+    exchange::Exchange,
     query::Query,
     request_body::RequestBody,
     routes::{Ask, Push, method_not_allowed, read_only},
@@ -66,6 +67,7 @@ pub(super) async fn upload(
     request: &HttpRequest,
     query: &Query<'_>,
     body: &mut RequestBody,
+    exchange: &mut Exchange,
 ) -> Result<Answer, ApiError> {
     if *request.method() != Method::POST {
         return Ok(method_not_allowed("POST"));
@@ -75,8 +77,11 @@ pub(super) async fn upload(
     let version =
         version.map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, "'version' is not a tag"))?;
     let digest = query.digest.as_deref().map(str::parse).transpose()?;
-    let Destination::Hosted(repository) = resolve(service, image)? else { return Ok(read_only(service)) };
     let customer = service.customer(request, query.customer.as_deref());
+    exchange.note_customer(&customer);
+    let destination = resolve(service, image)?;
+    exchange.note_destination(&destination, query.digest.as_deref().unwrap_or_default());
+    let Destination::Hosted(repository) = destination else { return Ok(read_only(service)) };
     let push = Push { service, request, query, repository: &repository, customer };
     let (digest, size) = uploads::whole(&push, digest, body).await?;
     let location = format!("/v2/{repository}/blobs/{digest}");
@@ -112,13 +117,20 @@ pub(super) async fn upload(
         (status = 502, description = "The upstream cannot be reached or fails"),
     )
 )]
-pub(super) async fn request(service: &Service, request: &HttpRequest, query: &Query<'_>) -> Result<Answer, ApiError> {
+pub(super) async fn request(
+    service: &Service,
+    request: &HttpRequest,
+    query: &Query<'_>,
+    exchange: &mut Exchange,
+) -> Result<Answer, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(method_not_allowed("GET, HEAD"));
     }
     let image = query.image.as_deref().ok_or_else(|| missing("image"))?;
     let hash = query.layer_hash.as_deref().ok_or_else(|| missing("layerHash"))?;
+    exchange.note_customer(&service.customer(request, query.customer.as_deref()));
     let destination = resolve(service, without_reference(image))?;
+    exchange.note_destination(&destination, hash);
     let is_head = *request.method() == Method::HEAD;
     blobs::answer(Ask { service, request, query, destination, is_head }, hash).await
 }

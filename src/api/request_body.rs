@@ -8,13 +8,16 @@ use actix_web::{
     web::Payload,
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 
 use super::error::ApiError;
 use crate::oci::ErrorCode;
 
 /// Bytes that are handed on at once.
 const BATCH: usize = 1 << 20;
+
+/// A client that sends nothing for so long has paused: what has come is handed on.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A rest of a body that is worth reading to keep the connection.
 const WORTH_READING: u64 = 64 << 10;
@@ -72,29 +75,29 @@ impl RequestBody {
         !self.ended && (self.is_chunked || rest.is_some_and(|rest| rest > WORTH_READING))
     }
 
-    /// Waits for bytes and takes what else is there already, about [`BATCH`] at most; `None` at the end.
+    /// Waits for bytes and takes what follows them without a pause, about [`BATCH`] at most; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Bytes>>, ApiError> {
         let Some(first) = self.wait().await? else { return Ok(None) };
         let mut length = first.len();
         let mut batch = vec![first];
-        while length < BATCH {
-            match self.payload.next().now_or_never() {
-                Some(Some(Ok(piece))) => {
+        while length < BATCH && self.declared != Some(self.received) {
+            let Ok(next) = tokio::time::timeout(PAUSE, self.payload.next()).await else { break };
+            match next {
+                Some(Ok(piece)) => {
                     let piece = self.take(piece);
                     length += piece.len();
                     batch.push(piece);
                 }
                 // What came before it is handed on first.
-                Some(Some(Err(error))) => {
+                Some(Err(error)) => {
                     self.failure = Some(broken(error));
                     break;
                 }
                 // The end is told again when it is asked for again.
-                Some(None) => {
+                None => {
                     self.ended = true;
                     break;
                 }
-                None => break,
             }
         }
         Ok(Some(batch))

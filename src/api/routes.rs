@@ -72,8 +72,8 @@ async fn route(
     let query = Query::parse(request.uri().query());
     let (prefix, what) = match resource {
         Resource::Registry { prefix, what } => (prefix, what),
-        Resource::LayerUpload => return layers::upload(service, request, &query?, body).await,
-        Resource::LayerRequest => return layers::request(service, request, &query?).await,
+        Resource::LayerUpload => return layers::upload(service, request, &query?, body, exchange).await,
+        Resource::LayerRequest => return layers::request(service, request, &query?, exchange).await,
         Resource::Garbage => return admin::collect_garbage(service, request, &query?).await,
         Resource::Unknown => return Err(unknown_path()),
         _ if !is_read => return Ok(method_not_allowed("GET, HEAD")),

@@ -1,10 +1,12 @@
 //! end-4 to end-6, end-11, end-13 and end-14: pushing blobs.
 
+use std::pin::pin;
+
 use actix_web::http::{
     Method, StatusCode,
     header::{self, HeaderMap, HeaderName},
 };
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 
 use super::{
     answer::Answer,
@@ -118,17 +120,25 @@ async fn write(push: &Push<'_>, owner: &Owner, id: &str, body: &mut RequestBody)
     }
 }
 
-/// Takes the whole body. The next bytes are awaited while the last ones are written; those that came before the body broke
-/// are written too.
+/// Takes the whole body. The next bytes are awaited while the last ones are written. Those that came before the body broke are
+/// written too, and bytes that cannot be written end it at once.
 async fn receive(writing: &mut Writing, body: &mut RequestBody) -> Result<(), ApiError> {
     if let Some(length) = body.declared() {
         writing.expect(length)?;
     }
     let mut batch = body.next().await?;
     while let Some(bytes) = batch {
-        let (written, next) = join(writing.write(bytes), body.next()).await;
-        written?;
-        batch = next?;
+        let (write, next) = (pin!(writing.write(bytes)), pin!(body.next()));
+        batch = match select(write, next).await {
+            Either::Left((written, next)) => {
+                written?;
+                next.await?
+            }
+            Either::Right((next, write)) => {
+                write.await?;
+                next?
+            }
+        };
     }
     Ok(())
 }

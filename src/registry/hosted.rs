@@ -15,9 +15,11 @@ mod manifests;
 mod upload;
 mod uploads;
 mod writeback;
+mod writing;
 
 pub use garbage::{Collected, Garbage, collect_garbage};
-pub use upload::{Chunk, Owner, Progress, UploadId, Writing};
+pub use upload::{Chunk, Owner, Progress, UploadId};
+pub use writing::Writing;
 
 use std::{
     io,

@@ -17,8 +17,9 @@ use super::{
     Hosted, RegistryError, RegistryErrorKind as Kind,
     accounts::Accounts,
     storage_failed,
-    upload::{Chunk, Incomplete, Owner, Progress, State, Upload, UploadId, Writing},
+    upload::{Chunk, Incomplete, Owner, Progress, State, Upload, UploadId},
     writeback::Writeback,
+    writing::Writing,
 };
 use crate::{
     customers::Customer,
@@ -210,16 +211,18 @@ impl Uploads {
 
     /// Gives up an upload that nobody was told of.
     pub(super) fn discard(&self, upload: &Upload, state: &State) {
-        self.accounts.close(&upload.owner.customer, state.charged);
+        self.forget(upload, state.charged);
         if state.file.is_some() {
             self.staging.remove(&upload.id.to_string());
         }
     }
 
-    /// Takes an upload that has ended off the table and its customer's account.
+    /// Takes an upload that has ended off the table and, once, off its customer's account.
     pub(super) fn forget(&self, upload: &Upload, charged: u64) {
-        self.table.lock().remove(&upload.id);
-        self.accounts.close(&upload.owner.customer, charged);
+        if !upload.closed.swap(true, Ordering::AcqRel) {
+            self.table.lock().remove(&upload.id);
+            self.accounts.close(&upload.owner.customer, charged);
+        }
     }
 }
 
@@ -236,6 +239,7 @@ impl Upload {
             touched: Mutex::new(touched),
             ended: AtomicBool::new(false),
             turn: Arc::default(),
+            closed: AtomicBool::new(false),
             is_recorded,
         }
     }
