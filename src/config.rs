@@ -3,6 +3,7 @@
 //! Sources, strongest first: command-line flags, environment, file, defaults.
 
 mod cache;
+mod customer;
 mod environment;
 mod error;
 mod file;
@@ -10,8 +11,13 @@ mod hosted;
 mod load;
 mod logging;
 mod names;
+mod network;
+mod object;
+mod pattern;
+mod redirect;
 mod reference;
 mod restart;
+mod rule;
 mod server;
 mod size;
 mod storage;
@@ -19,15 +25,21 @@ mod upstream;
 mod validate;
 
 pub use cache::{Cache, OnDelete};
+pub use customer::Customer;
 pub use error::{ConfigError, Place};
 pub use hosted::{Hosted, MissingReferences};
 pub use load::{Flags, Sources, load};
 pub use logging::{AccessLog, Logging};
 pub use names::{DOCKER_HUB, InvalidNames, Names, normal};
+pub use network::{InvalidNetwork, Network};
+pub use object::{Cloud, Object};
+pub use pattern::{InvalidPattern, Named, Pattern};
+pub use redirect::{CdnSigning, Redirect, RedirectMode};
 pub use reference::{Key, Kind, reference, reference_page};
+pub use rule::Rule;
 pub use server::Server;
-pub use storage::{Disk, Memory, Storage};
-pub use upstream::{Mode, Upstream};
+pub use storage::{Disk, DiskClass, Memory, Storage};
+pub use upstream::{Mode, Upstream, UpstreamKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +55,12 @@ pub struct Config {
     pub hosted: Hosted,
     /// Where bytes and rows live.
     pub storage: Storage,
+    /// Which clients are sent to the object store.
+    pub redirect: Redirect,
     /// What is written about requests.
     pub logging: Logging,
+    /// Customers who count otherwise than the rest.
+    pub customer: Vec<Customer>,
     /// The registries that are mirrored, in order; the first one is the default. Never empty once loaded: without any, the
     /// well-known public registries are mirrored.
     pub upstream: Vec<Upstream>,

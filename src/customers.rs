@@ -1,6 +1,8 @@
 //! Who asks. A name that anyone may give: it keeps customers' uploads apart by accident, not by force.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+
+use crate::config;
 
 /// A customer as the request names it, or anonymous. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -23,15 +25,49 @@ impl Customer {
         self.0.as_deref()
     }
 
+    /// The name, shared.
+    pub const fn shared_name(&self) -> Option<&Arc<str>> {
+        self.0.as_ref()
+    }
+
     /// The name, or `anonymous`.
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("anonymous")
     }
 }
 
+/// The customers who count otherwise than the rest.
+#[derive(Debug, Default)]
+pub struct Customers {
+    weights: HashMap<Arc<str>, f32>,
+}
+
+impl Customers {
+    /// As they are configured.
+    pub fn new(customers: &[config::Customer]) -> Self {
+        Self { weights: customers.iter().map(|customer| (customer.name.as_str().into(), customer.weight as f32)).collect() }
+    }
+
+    /// How much a request of a customer counts; 1 for those who are not configured.
+    pub fn weight(&self, customer: &Customer) -> f32 {
+        if self.weights.is_empty() {
+            return 1.0;
+        }
+        customer.name().and_then(|name| self.weights.get(name)).copied().unwrap_or(1.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn configured_customers_have_their_weight() {
+        let customers = Customers::new(&[config::Customer { name: "acme".to_owned(), weight: 4.0 }]);
+        for (name, weight) in [(Some("acme"), 4.0), (Some("ACME"), 1.0), (Some("other"), 1.0), (None, 1.0)] {
+            assert_eq!(customers.weight(&Customer::from_header(name)), weight, "{name:?}");
+        }
+    }
 
     #[test]
     fn names_and_strangers() {

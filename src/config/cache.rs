@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Rule;
+
 /// How long answers that can change are believed. Content named by digest never changes and has no time here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,8 +27,14 @@ pub struct Cache {
     pub stale_patience: Duration,
     /// What happens to a cached tag that the upstream has deleted.
     pub on_delete: OnDelete,
+    /// What nobody has asked for in this long leaves the cache, whether there is room or not; 0 never.
+    #[serde(with = "humantime_serde")]
+    pub unused_ttl: Duration,
     /// Blob transfers from upstreams under way at once; a further one waits its turn. Needs a restart.
     pub max_fills: usize,
+    /// What holds for some repositories instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rule: Vec<Rule>,
 }
 
 /// What happens to a cached tag that the upstream has deleted.
@@ -48,7 +56,9 @@ impl Default for Cache {
             stale_if_error: Duration::from_secs(24 * 3600),
             stale_patience: Duration::from_millis(1500),
             on_delete: OnDelete::Follow,
+            unused_ttl: Duration::ZERO,
             max_fills: 256,
+            rule: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
 
 use url::Url;
 
-use super::{Config, ConfigError, DOCKER_HUB, Place, Upstream, environment, file::File, normal, validate};
+use super::{Config, ConfigError, DOCKER_HUB, Place, Upstream, UpstreamKind, environment, file::File, normal, validate};
 
 /// Where a configuration comes from. Nothing else is read, in particular not the environment of the process.
 #[derive(Debug, Clone, Default)]
@@ -104,8 +104,10 @@ fn fill_in(config: &mut Config, environment: &[(String, String)]) -> Result<(), 
         let folder = folder.ok_or_else(|| plain("storage.data", "there is no home folder to put it into; name a folder"))?;
         config.storage.data = folder.join("harbinger");
     }
+    config.storage.fill_in();
     for upstream in &mut config.upstream {
-        if upstream.url.is_none() {
+        // The name of a parent's upstream is the registry's, not its own.
+        if upstream.url.is_none() && upstream.kind == UpstreamKind::Registry {
             upstream.url = usual_url(&upstream.name);
         }
     }

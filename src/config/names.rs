@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::Ipv6Addr};
 
-use super::Upstream;
+use super::{InvalidPattern, Named, Pattern, Upstream};
 
 /// Docker Hub under all the names that clients use for it; the first one is what images are named after.
 pub const DOCKER_HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
@@ -58,6 +58,19 @@ impl Names {
     /// The upstream with this name or alias, however it is spelled.
     pub fn named(&self, text: &str) -> Option<usize> {
         self.names.get(&normal(text)?).copied()
+    }
+
+    /// A pattern of repositories of the upstreams that these names were made of.
+    ///
+    /// # Errors
+    /// [`InvalidPattern`]
+    pub fn pattern(&self, text: &str, upstreams: &[Upstream]) -> Result<Pattern, InvalidPattern> {
+        let names: Vec<_> = upstreams.iter().map(Upstream::route_name).collect();
+        let named = |text: &str| {
+            let position = self.named(text)?;
+            Some(Named { name: names.get(position)?, library: upstreams[position].has_library() })
+        };
+        Pattern::of_repositories(text, named)
     }
 
     /// The upstream that a `Host` header means. The port counts only if it is part of a configured name.

@@ -26,6 +26,8 @@ pub enum Kind {
     Switch,
     /// `12`
     Integer,
+    /// `1.5`
+    Number,
     /// `["a", "b"]`; in the environment `a,b`.
     List,
     /// `"1m 30s"`
@@ -43,16 +45,23 @@ pub enum Kind {
 }
 
 /// Rust source, the struct in it that is the section, and the section's path.
-const SECTIONS: [(&str, &str, &str); 8] = [
+const SECTIONS: [(&str, &str, &str); 12] = [
     (include_str!("server.rs"), "Server", "server"),
     (include_str!("cache.rs"), "Cache", "cache"),
+    (include_str!("rule.rs"), "Rule", "cache.rule"),
     (include_str!("hosted.rs"), "Hosted", "hosted"),
     (include_str!("storage.rs"), "Storage", "storage"),
     (include_str!("storage.rs"), "Memory", "storage.memory"),
     (include_str!("storage.rs"), "Disk", "storage.disk"),
+    (include_str!("object.rs"), "Object", "storage.object"),
+    (include_str!("redirect.rs"), "Redirect", "redirect"),
+    (include_str!("customer.rs"), "Customer", "customer"),
     (include_str!("logging.rs"), "Logging", "logging"),
     (include_str!("upstream.rs"), "Upstream", "upstream"),
 ];
+
+/// The sections that there are any number of: lists of tables.
+pub(super) const LISTS: [&str; 4] = ["cache.rule", "storage.disk", "customer", "upstream"];
 
 /// All keys, in the order of the sections.
 pub fn reference() -> Vec<Key> {
@@ -88,7 +97,7 @@ fn kind_of(rust: &str) -> Option<Kind> {
         "String" | "SecretString" => Kind::Text,
         "bool" => Kind::Switch,
         "usize" | "u32" | "u64" => Kind::Integer,
-        "Vec<String>" => Kind::List,
+        "Vec<String>" | "Vec<Network>" => Kind::List,
         "Duration" => Kind::Duration,
         "ByteSize" => Kind::Size,
         "SocketAddr" => Kind::Address,
@@ -96,7 +105,12 @@ fn kind_of(rust: &str) -> Option<Kind> {
         "Url" => Kind::Url,
         "MissingReferences" => Kind::Choice(&["refuse", "allow"]),
         "OnDelete" => Kind::Choice(&["follow", "keep"]),
+        "f64" => Kind::Number,
+        "DiskClass" => Kind::Choice(&["any", "ssd", "hdd"]),
         "Mode" => Kind::Choice(&["public", "shared"]),
+        "UpstreamKind" => Kind::Choice(&["registry", "parent"]),
+        "RedirectMode" => Kind::Choice(&["never", "large", "always"]),
+        "CdnSigning" => Kind::Choice(&["origin", "hmac"]),
         "AccessLog" => Kind::Choice(&["off", "text", "json"]),
         _ => return None,
     })
@@ -112,7 +126,7 @@ pub fn reference_page() -> String {
         let (section, field) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
         if section != open {
             open = section;
-            let header = if section == "upstream" { "[[upstream]]".to_owned() } else { format!("[{section}]") };
+            let header = if LISTS.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") };
             let _ = write!(page, "\n## `{header}`\n\n| key | value | default | change | meaning |\n|---|---|---|---|---|\n");
         }
         let default = default_of(&defaults, &key.path).unwrap_or_default();
@@ -133,6 +147,7 @@ impl Kind {
             Self::Text => "text".to_owned(),
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Integer => "integer".to_owned(),
+            Self::Number => "number".to_owned(),
             Self::List => "list of texts".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Size => "size".to_owned(),
@@ -144,12 +159,21 @@ impl Kind {
     }
 }
 
-/// The defaults as data; an upstream is a table here, not a list of tables.
+/// The defaults as data; of a list of tables, the one item is here instead of the list.
 fn defaults() -> toml::Table {
-    let config = Config { upstream: vec![super::Upstream::new("")], ..Config::default() };
+    let mut config = Config { upstream: vec![super::Upstream::new("")], ..Config::default() };
+    config.customer = vec![super::Customer { name: String::new(), weight: 1.0 }];
+    config.cache.rule = vec![super::Rule::default()];
     let mut table = toml::Table::try_from(config).unwrap_or_default();
-    if let Some(upstream) = table.get_mut("upstream").and_then(|list| list.as_array_mut()).and_then(|list| list.pop()) {
-        table.insert("upstream".to_owned(), upstream);
+    for path in LISTS {
+        let (sections, list) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut inside = sections.split('.').filter(|section| !section.is_empty());
+        let around = inside.try_fold(&mut table, |table, section| table.get_mut(section)?.as_table_mut());
+        if let Some(around) = around
+            && let Some(item) = around.get_mut(list).and_then(|items| items.as_array_mut()).and_then(|items| items.pop())
+        {
+            around.insert(list.to_owned(), item);
+        }
     }
     table
 }
@@ -190,7 +214,8 @@ mod tests {
             let fields = source.lines().skip_while(|line| *line != format!("pub struct {name} {{"));
             let fields = fields.take_while(|line| *line != "}").filter(|line| line.starts_with("    pub ")).count();
             let listed = keys.iter().filter(|key| key.path.rsplit_once('.').is_some_and(|(section, _)| section == path)).count();
-            let sections = if path == "storage" { 2 } else { 0 };
+            let inside = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+            let sections = SECTIONS.iter().filter(|(.., other)| inside(other)).count();
             assert_eq!(listed + sections, fields, "a field of {name} is of a type that the reference does not know");
         }
     }

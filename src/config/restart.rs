@@ -11,14 +11,21 @@ impl Config {
             return Vec::new();
         };
         let fixed = reference().into_iter().filter(|key| key.restart).map(|key| key.path);
-        fixed.filter(|path| value(&old, path) != value(&new, path)).collect()
+        fixed.filter(|path| values(&old, path) != values(&new, path)).collect()
     }
 }
 
-fn value<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
-    let mut parts = path.split('.');
-    let first = table.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.get(part))
+/// The values at a path: several where a section on the way is a list.
+fn values<'a>(table: &'a Table, path: &str) -> Vec<&'a Value> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let values = match table.get(first) {
+        Some(Value::Array(items)) if !rest.is_empty() => items.iter().collect(),
+        value => value.into_iter().collect::<Vec<_>>(),
+    };
+    if rest.is_empty() {
+        return values;
+    }
+    values.into_iter().filter_map(Value::as_table).flat_map(|table| self::values(table, rest)).collect()
 }
 
 #[cfg(test)]
@@ -41,7 +48,7 @@ mod tests {
         assert_eq!(old.restart_needed(&new), Vec::<String>::new());
         new.server.listen = ([127, 0, 0, 1], 1).into();
         new.server.min_write_rate = ByteSize::b(1025);
-        new.storage.disk.limit = ByteSize::b(ByteSize::gib(50).as_u64() + 1);
+        new.storage.disk[0].limit = ByteSize::b(ByteSize::gib(50).as_u64() + 1);
         new.server.region = "eu".to_owned();
         new.server.customer_header = "x-team".to_owned();
         new.cache.max_fills = 1;

@@ -6,13 +6,20 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
+use super::{DOCKER_HUB, RedirectMode, normal};
+
 /// One registry that is mirrored, and how it is reached.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The name that clients use for it: `docker.io`, `registry.example:5000`.
     pub name: String,
-    /// Where it is: `https://registry-1.docker.io`. Empty: `https://` and the name.
+    /// What stands behind the URL: the registry itself, or a parent, another Harbinger that mirrors it. A parent is told who
+    /// asks (by its own `server.customer_header`, which has to be the same as here), from which region, and by `ns` which
+    /// registry is meant.
+    #[serde(default)]
+    pub kind: UpstreamKind,
+    /// Where it is: `https://registry-1.docker.io`. Empty: `https://` and the name; a parent's cannot be guessed.
     #[serde(default)]
     pub url: Option<Url>,
     /// Other names for the same registry.
@@ -27,6 +34,9 @@ pub struct Upstream {
     /// Who may read what was fetched.
     #[serde(default)]
     pub mode: Mode,
+    /// Blobs of this upstream that clients are sent to the object store for. Absent: as `redirect.mode` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<RedirectMode>,
     /// User name for the upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -80,6 +90,17 @@ pub struct Upstream {
     pub breaker_pause: Duration,
 }
 
+/// What an upstream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamKind {
+    /// A registry.
+    #[default]
+    Registry,
+    /// Another Harbinger, nearer to the registry.
+    Parent,
+}
+
 /// Who may read what was fetched from an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,15 +113,27 @@ pub enum Mode {
 }
 
 impl Upstream {
+    /// The name that everything that is cached for it is kept under.
+    pub fn route_name(&self) -> String {
+        normal(&self.name).unwrap_or_else(|| self.name.clone())
+    }
+
+    /// Whether a name of one component means `library/name`.
+    pub fn has_library(&self) -> bool {
+        self.library.unwrap_or_else(|| DOCKER_HUB.contains(&self.route_name().as_str()))
+    }
+
     /// An upstream with everything but the name at its default.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            kind: UpstreamKind::default(),
             url: None,
             aliases: Vec::new(),
             hosts: Vec::new(),
             library: None,
             mode: Mode::default(),
+            redirect: None,
             username: None,
             password: None,
             password_file: None,
@@ -151,7 +184,7 @@ const fn breaker_pause() -> Duration {
 }
 
 /// Secrets are never printed.
-fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(if secret.is_some() { "********" } else { "" })
 }
 

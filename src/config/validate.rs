@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, Names};
+use super::{Config, Customer, Disk, Names, Pattern, Rule, Upstream};
 use crate::oci::RepositoryName;
 
+mod object;
+mod redirect;
 mod upstream;
 
 /// A key with a value that makes no sense, and why.
@@ -18,6 +20,7 @@ pub(super) struct Invalid {
 
 type Checked = Result<(), Invalid>;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -28,11 +31,16 @@ pub(super) fn validate(config: &Config) -> Checked {
     cache(config)?;
     hosted(config)?;
     storage(config)?;
+    redirect::validate(config)?;
     logging(config)?;
+    customers(&config.customer)?;
     for (position, one) in config.upstream.iter().enumerate() {
         upstream::validate(one, &format!("upstream[{position}]"))?;
     }
     let names = Names::new(&config.upstream).map_err(|error| Invalid { key: "upstream".to_owned(), cause: error.to_string() })?;
+    for (position, one) in config.cache.rule.iter().enumerate() {
+        rule(one, &format!("cache.rule[{position}]"), &names, &config.upstream)?;
+    }
     for (position, prefix) in config.hosted.prefixes.iter().enumerate() {
         let first = prefix.split('/').next().unwrap_or_default();
         if let Some(upstream) = names.named(first) {
@@ -67,7 +75,27 @@ fn cache(config: &Config) -> Checked {
     within("cache.negative_ttl", cache.negative_ttl, Duration::ZERO, HOUR)?;
     within("cache.stale_if_error", cache.stale_if_error, Duration::ZERO, YEAR)?;
     within("cache.stale_patience", cache.stale_patience, MOMENT, HOUR)?;
+    within("cache.unused_ttl", cache.unused_ttl, Duration::ZERO, YEAR)?;
     positive("cache.max_fills", cache.max_fills)
+}
+
+fn rule(rule: &Rule, path: &str, names: &Names, upstreams: &[Upstream]) -> Checked {
+    if rule.repositories.is_empty() {
+        return invalid(&format!("{path}.repositories"), "must name at least one pattern, such as 'docker.io/library/*'");
+    }
+    for (position, text) in rule.repositories.iter().enumerate() {
+        if let Err(error) = names.pattern(text, upstreams) {
+            return invalid(&format!("{path}.repositories[{position}]"), error.to_string());
+        }
+    }
+    within(&format!("{path}.tag_ttl"), rule.tag_ttl.unwrap_or_default(), Duration::ZERO, YEAR)?;
+    within(&format!("{path}.unused_ttl"), rule.unused_ttl.unwrap_or_default(), Duration::ZERO, YEAR)?;
+    for (position, text) in rule.immutable_tags.iter().flatten().enumerate() {
+        if let Err(error) = Pattern::of_tags(text) {
+            return invalid(&format!("{path}.immutable_tags[{position}]"), error.to_string());
+        }
+    }
+    Ok(())
 }
 
 fn hosted(config: &Config) -> Checked {
@@ -89,17 +117,67 @@ fn hosted(config: &Config) -> Checked {
 
 fn storage(config: &Config) -> Checked {
     let storage = &config.storage;
-    for (key, size) in [
-        ("storage.memory.limit", storage.memory.limit),
-        ("storage.memory.max_entry", storage.memory.max_entry),
-        ("storage.disk.limit", storage.disk.limit),
-    ] {
-        if size == ByteSize::b(0) {
-            return invalid(key, "must be more than nothing");
-        }
+    for (key, size) in [("storage.memory.limit", storage.memory.limit), ("storage.memory.max_entry", storage.memory.max_entry)] {
+        more_than_nothing(key, size)?;
     }
     if storage.memory.max_entry > storage.memory.limit {
         return invalid("storage.memory.max_entry", "must not be larger than storage.memory.limit");
+    }
+    if !(0.0..=4.0).contains(&storage.size_exponent) {
+        return invalid("storage.size_exponent", "must be between 0 and 4");
+    }
+    within("storage.scrub_interval", storage.scrub_interval, MOMENT, YEAR)?;
+    disks(&storage.disk)?;
+    object::validate(&storage.object)
+}
+
+fn disks(disks: &[Disk]) -> Checked {
+    if disks.is_empty() {
+        return invalid("storage.disk", "there must be at least one; leave the key out for one of 50 GiB in the data folder");
+    }
+    for (position, disk) in disks.iter().enumerate() {
+        let key = |field: &str| {
+            if disks.len() == 1 { format!("storage.disk.{field}") } else { format!("storage.disk[{position}].{field}") }
+        };
+        more_than_nothing(&key("limit"), disk.limit)?;
+        let is_legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if disk.name.is_empty() || disk.name.len() > 32 || !disk.name.bytes().all(is_legal) {
+            return invalid(&key("name"), "must be 1 to 32 lower-case letters, digits and '-'");
+        }
+        if ["memory", "object", "hosted", "catalog"].contains(&disk.name.as_str()) {
+            return invalid(&key("name"), format!("'{}' is the name of something else; take another one", disk.name));
+        }
+        if disks[..position].iter().any(|other| other.name == disk.name) {
+            return invalid(&key("name"), format!("'{}' is the name of an earlier disk too; each needs its own", disk.name));
+        }
+        if disks[..position].iter().any(|other| other.folder.starts_with(&disk.folder) || disk.folder.starts_with(&other.folder))
+        {
+            return invalid(
+                &key("folder"),
+                "lies in the folder of an earlier disk, or the reverse; each needs a folder of its own",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn more_than_nothing(key: &str, size: ByteSize) -> Checked {
+    if size == ByteSize::b(0) { invalid(key, "must be more than nothing") } else { Ok(()) }
+}
+
+fn customers(customers: &[Customer]) -> Checked {
+    for (position, customer) in customers.iter().enumerate() {
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !(1..=64).contains(&customer.name.len()) || !customer.name.bytes().all(is_legal) {
+            let cause = "must be 1 to 64 letters, digits, '.', '_' and '-', as the header that names customers is read";
+            return invalid(&format!("customer[{position}].name"), cause);
+        }
+        if customers[..position].iter().any(|other| other.name == customer.name) {
+            return invalid(&format!("customer[{position}].name"), format!("'{}' is there twice", customer.name));
+        }
+        if !(0.01..=1000.0).contains(&customer.weight) {
+            return invalid(&format!("customer[{position}].weight"), "must be between 0.01 and 1000; an ordinary customer has 1");
+        }
     }
     Ok(())
 }
@@ -127,7 +205,11 @@ fn within(key: &str, value: Duration, least: Duration, most: Duration) -> Checke
         return invalid(key, "must be longer than nothing");
     }
     if value > most {
-        let most = if most == HOUR { "an hour" } else { "a year" };
+        let most = match most {
+            MINUTE => "a minute",
+            HOUR => "an hour",
+            _ => "a year",
+        };
         return invalid(key, format!("must be {most} at most"));
     }
     Ok(())

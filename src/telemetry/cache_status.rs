@@ -26,8 +26,14 @@ pub enum CacheStatus {
 pub enum TierName {
     /// The memory tier.
     Memory,
-    /// A disk tier.
+    /// A disk tier whose class is not configured.
     Disk,
+    /// A disk tier on flash.
+    Ssd,
+    /// A disk tier on spinning disks.
+    Hdd,
+    /// The object tier: a bucket that edges share.
+    Object,
     /// What was pushed here.
     Hosted,
     /// The catalog: a row was enough.
@@ -66,12 +72,33 @@ pub enum MissReason {
     UpstreamFailed,
 }
 
+impl StaleReason {
+    /// The reason as a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpstreamError => "upstream-error",
+            Self::RateLimited => "rate-limited",
+            Self::UpstreamSlow => "upstream-slow",
+            Self::DeletedUpstream => "deleted-upstream",
+        }
+    }
+
+    /// The reason that a word means, as another server of this kind wrote it.
+    pub fn named(word: &str) -> Option<Self> {
+        let all = [Self::UpstreamError, Self::RateLimited, Self::UpstreamSlow, Self::DeletedUpstream];
+        all.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
 impl TierName {
     /// The tier as a word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Ssd => "ssd",
+            Self::Hdd => "hdd",
+            Self::Object => "object",
             Self::Hosted => "hosted",
             Self::Catalog => "catalog",
         }
@@ -96,12 +123,7 @@ impl CacheStatus {
     pub const fn detail(self) -> &'static str {
         match self {
             Self::Hit(tier) => tier.as_str(),
-            Self::Stale(reason) => match reason {
-                StaleReason::UpstreamError => "upstream-error",
-                StaleReason::RateLimited => "rate-limited",
-                StaleReason::UpstreamSlow => "upstream-slow",
-                StaleReason::DeletedUpstream => "deleted-upstream",
-            },
+            Self::Stale(reason) => reason.as_str(),
             Self::Miss(reason) => match reason {
                 MissReason::Absent => "absent",
                 MissReason::Changed => "changed",

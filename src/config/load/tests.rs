@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Mode;
+use crate::config::{Cloud, Mode};
 
 struct Case {
     folder: TempDir,
@@ -158,6 +158,78 @@ fn wrong_variables_are_named() {
     assert_eq!(error, "HARBINGER_UPSTREAM__A_IO__RETRIES: means several upstreams: a.io, a-io; set the key in the file");
 }
 
+#[test]
+fn the_secret_of_the_bucket_is_masked_and_survives() {
+    let text = "[storage.object]\nurl = \"s3://b\"\naccess_key_id = \"k\"\nsecret_access_key = \"from-file\"";
+    let case = case(text, &[("HARBINGER_STORAGE__OBJECT__REGION", "eu-1"), ("HARBINGER_STORAGE__OBJECT__PATH_STYLE", "false")]);
+    let object = case.load().storage.object;
+    assert_eq!((object.region.as_deref(), object.path_style), (Some("eu-1"), Some(false)));
+    assert_eq!(object.secret_access_key.as_ref().unwrap().expose_secret(), "from-file");
+    for printed in [format!("{object:?}"), toml::to_string(&object).unwrap()] {
+        assert!(!printed.contains("from-file"), "{printed}");
+    }
+    let variables = [("HARBINGER_STORAGE__OBJECT__SECRET_ACCESS_KEY", "from-env")];
+    let object = self::case(text, &variables).load().storage.object;
+    assert_eq!(object.secret_access_key.unwrap().expose_secret(), "from-env");
+}
+
+/// Lines of the section, the first of which is line 3; the last line tells the bucket.
+#[test]
+fn buckets_that_make_no_sense() {
+    let s3 = "url = \"s3://b/p\"";
+    let wrong = [
+        ("url = 1", "url: must be text: "),
+        ("url = \"ftp://b\"", "url: must begin with s3://"),
+        ("url = \"bucket\"", "url: must begin with s3://"),
+        ("url = \"gs:///p\"", "url: names no bucket"),
+        ("url = \"s3://b$/p\"", "url: 'b$' is no bucket's name"),
+        ("url = \"s3://b/a/../c\"", "url: 'a/../c' is no prefix"),
+        ("url = \"s3://b/a b\"", "url: 'a b' is no prefix"),
+        ("endpoint = \"ftp://h\"\nS3", "endpoint: must begin with https://"),
+        ("endpoint = \"//u:from-file@h\"\nS3", "endpoint: must be a URL"),
+        ("endpoint = \"http://u:from-file@h\"\nS3", "endpoint: must hold no user name"),
+        ("endpoint = \"http://h?x\"\nS3", "endpoint: must hold neither"),
+        ("access_key_id = \"k\"\nS3", "access_key_id: needs a secret_access_key"),
+        ("secret_access_key = \"from-file\"\nS3", "secret_access_key: needs an access_key_id"),
+        ("secret_access_key_file = \"f\"\nS3", "secret_access_key_file: needs an access_key_id"),
+        ("secret_access_key = 17\nS3", "secret_access_key: must be text in quotes"),
+        ("secret_access_key_file = \"f\"\nsecret_access_key = \"from-file\"\nS3", "secret_access_key_file: is given beside"),
+        ("secret_access_key = \"from-file\"\nurl = \"az://c\"", "secret_access_key: needs an account"),
+        ("secret_access_key = \"from-file\"\nurl = \"gs://c\"", "secret_access_key: is for s3 and az buckets only"),
+        ("account = \"a\"\nS3", "account: is for az buckets only"),
+        ("region = \"a\"\nurl = \"gs://c\"", "region: is for s3 buckets only"),
+        ("credentials_file = \"f\"\nS3", "credentials_file: is for gs buckets only"),
+        ("credentials_file = \"/absent/key\"\nurl = \"gs://c\"", "credentials_file: /absent/key cannot be read"),
+        ("access_key_id = \"k\"\nanonymous = true\nS3", "access_key_id: is given beside anonymous"),
+        ("lookup_timeout = \"0s\"\nS3", "lookup_timeout: must be longer than nothing"),
+        ("lookup_timeout = \"2m\"\nS3", "lookup_timeout: must be a minute at most"),
+        ("breaker_pause = \"2h\"\nS3", "breaker_pause: must be an hour at most"),
+        ("queue_limit = 0\nS3", "queue_limit: must be more than nothing"),
+        ("queue_entries = 0\nS3", "queue_entries: must be at least 1"),
+        ("max_uploads = 0\nS3", "max_uploads: must be at least 1"),
+        ("part_size = \"4 MiB\"\nS3", "part_size: must be from 5 MiB to 1 GiB"),
+        ("multipart_above = \"6 MiB\"\nS3", "multipart_above: must be from storage.object.part_size"),
+    ];
+    for (lines, expected) in wrong {
+        let error = case(&format!("[storage.object]\n\n{}", lines.replace("S3", s3)), &[]).error();
+        assert!(error.starts_with(&format!("h.toml, line 3: storage.object.{expected}")), "{error}");
+        assert!(!error.contains("from-file"), "{error}");
+    }
+}
+
+#[test]
+fn buckets_that_make_sense() {
+    for (lines, place) in [
+        ("url = \"\"\npart_size = 1", None),
+        ("url = \"s3://b.example\"", Some((Cloud::S3, "b.example", ""))),
+        ("url = \"gs://b_1/\"", Some((Cloud::Gcs, "b_1", ""))),
+        ("url = \"az://c/a/b/\"\naccount = \"x\"\nsecret_access_key = \"k\"", Some((Cloud::Azure, "c", "a/b"))),
+        ("url = \"s3://b/p\"\nendpoint = \"http://127.0.0.1:9000\"\nanonymous = true", Some((Cloud::S3, "b", "p"))),
+    ] {
+        assert_eq!(case(&format!("[storage.object]\n{lines}"), &[]).load().storage.object.place(), place, "{lines}");
+    }
+}
+
 /// Lines of one upstream, the first of which is line 3.
 #[test]
 fn upstreams_that_make_no_sense() {
@@ -180,6 +252,10 @@ fn upstreams_that_make_no_sense() {
         ("idle_timeout = \"0s\"", "line 3: upstream[0].idle_timeout: must be longer than nothing"),
         ("connect_timeout = \"2h\"", "line 3: upstream[0].connect_timeout: must be an hour at most"),
         ("retries = 11", "line 3: upstream[0].retries: must be 10 at most"),
+        ("kind = \"child\"", "line 3: upstream[0].kind: "),
+        ("kind = \"parent\"", "line 1: upstream[0].url: is needed: the name is the registry's"),
+        ("redirect = \"always\"", "line 3: upstream[0].redirect: clients are sent to a bucket, and there is none"),
+        ("redirect = \"yes\"", "line 3: upstream[0].redirect: "),
         ("max_concurrency = 0", "line 3: upstream[0].max_concurrency: must be at least 1"),
         ("[[upstream]]\nname = \"A.io:443\"", "line 1: upstream: 'a.io' means both upstream 'a.io' and upstream 'A.io:443'"),
         ("[[upstream]]\nname = \"hub\"", "line 3: upstream[1].url: 'hub' alone does not tell where it is"),
@@ -194,6 +270,16 @@ fn upstreams_that_make_no_sense() {
 fn sections_that_make_no_sense() {
     for (text, expected) in [
         ("[cache]\ntag_ttl = \"2years\"", "line 2: cache.tag_ttl: must be a year at most"),
+        ("[cache]\nunused_ttl = \"2years\"", "line 2: cache.unused_ttl: must be a year at most"),
+        ("[[cache.rule]]\nrepositories = []", "line 2: cache.rule[0].repositories: must name at least one pattern"),
+        ("[[cache.rule]]\ntag_ttl = \"1s\"", "line 1: cache.rule[0]: missing field `repositories`"),
+        ("[[cache.rule]]\nrepositories = [\"**\",\n\"library/*\"]", "line 3: cache.rule[0].repositories[1]: 'library' is no"),
+        ("[[cache.rule]]\nrepositories = [\"**\"]\ntag_ttl = \"2years\"", "line 3: cache.rule[0].tag_ttl: must be a year"),
+        ("[[cache.rule]]\nrepositories = [\"**\"]\nunused_ttl = \"2years\"", "line 3: cache.rule[0].unused_ttl: must be a"),
+        (
+            "[[cache.rule]]\nrepositories = [\"**\"]\nimmutable_tags = [\"v 1\"]",
+            "line 3: cache.rule[0].immutable_tags[0]: 'v 1' holds a ' ', which no tag does",
+        ),
         ("[cache]\nnegative_ttl = \"2h\"", "line 2: cache.negative_ttl: must be an hour at most"),
         ("[hosted]\nprefixes = [\"local\"]", "line 2: hosted.prefixes[0]: 'local' must be the beginning"),
         ("[hosted]\nprefixes = [\"a/\", \"Local/\"]", "line 2: hosted.prefixes[1]: 'Local/' must be the beginning"),
@@ -205,7 +291,31 @@ fn sections_that_make_no_sense() {
         ("[hosted]\nmax_uploads = 0", "line 2: hosted.max_uploads: must be at least 1"),
         ("[hosted]\nmax_upload_bytes = 0", "line 2: hosted.max_upload_bytes: must be more than nothing"),
         ("[storage.disk]\nlimit = 0", "line 2: storage.disk.limit: must be more than nothing"),
+        ("[storage]\nscrub_interval = \"0s\"", "line 2: storage.scrub_interval: must be longer than nothing"),
         ("[storage.memory]\nmax_entry = \"1 GiB\"", "line 2: storage.memory.max_entry: must not be larger"),
+        ("[redirect]\nmode = \"often\"", "line 2: redirect.mode: "),
+        ("[redirect]\nmode = \"large\"", "line 2: redirect.mode: clients are sent to a bucket, and there is none"),
+        ("[redirect]\nexpires = \"8d\"", "line 2: redirect.expires: must be between a second and 7 days"),
+        ("[redirect]\nexpires = \"1ms\"", "line 2: redirect.expires: must be between a second and 7 days"),
+        ("[redirect]\nclients = [\"10.0.0.0/33\"]", "line 2: redirect.clients: '10.0.0.0/33' is no network"),
+        ("[redirect]\nclients = [\"10.1.2.3/8\"]", "line 2: redirect.clients: '10.1.2.3/8' has bits behind its prefix"),
+        ("[redirect]\ncdn_url = \"ftp://cdn\"", "line 2: redirect.cdn_url: must begin with https:// or http://"),
+        ("[redirect]\ncdn_url = \"https://u:secret@cdn\"", "line 2: redirect.cdn_url: must hold no user name or password"),
+        ("[redirect]\ncdn_url = \"https://cdn/?x\"", "line 2: redirect.cdn_url: must hold neither '?' nor '#'"),
+        ("[redirect]\ncdn_signing = \"hmac\"", "line 2: redirect.cdn_signing: \"hmac\" signs the URLs of a CDN; add cdn_url"),
+        (
+            "[redirect]\ncdn_url = \"https://cdn\"\ncdn_signing = \"hmac\"",
+            "line 3: redirect.cdn_signing: \"hmac\" needs a key; add cdn_key_file",
+        ),
+        ("[redirect]\ncdn_key_file = \"f\"", "line 2: redirect.cdn_key_file: is of use only with cdn_signing"),
+        (
+            "[redirect]\ncdn_url = \"https://cdn\"\ncdn_signing = \"hmac\"\ncdn_key_file = \"/absent/key\"",
+            "line 4: redirect.cdn_key_file: /absent/key cannot be read: ",
+        ),
+        (
+            "[redirect]\ncdn_url = \"https://cdn\"\ncdn_signing = \"hmac\"\ncdn_key_file = \"/dev/null\"",
+            "line 4: redirect.cdn_key_file: /dev/null holds less than 16 bytes",
+        ),
         ("[logging]\nlevel = \"verbose\"", "line 2: logging.level: 'verbose' is no level"),
         ("[logging]\nlevel = \"harbinger=loud\"", "line 2: logging.level: 'loud' is no level"),
         ("[server]\ncustomer_header = \"a b\"", "line 2: server.customer_header: must be the name of a header"),
@@ -214,16 +324,63 @@ fn sections_that_make_no_sense() {
     ] {
         let error = case(text, &[]).error();
         assert!(error.starts_with(&format!("h.toml, {expected}")), "{error}");
+        assert!(!error.contains("secret"));
+    }
+}
+
+const RULES: &str = "[[cache.rule]]\nrepositories = [\"docker.io/*\"]\ntag_ttl = \"5s\"\n\
+                     [[cache.rule]]\nrepositories = [\"**\"]\nunused_ttl = \"30d\"\nimmutable_tags = [\"v*\"]";
+
+#[test]
+fn items_of_a_list_are_set_by_position() {
+    let variables = [
+        ("HARBINGER_CACHE__RULE__0__TAG_TTL", "7s"),
+        ("HARBINGER_CACHE__RULE__1__IMMUTABLE_TAGS", "a-*, b-*"),
+        ("HARBINGER_CACHE__RULE__1__TAG_TTL", "9s"),
+    ];
+    let rules = case(RULES, &variables).load().cache.rule;
+    assert_eq!(rules[0].tag_ttl, Some(Duration::from_secs(7)));
+    assert_eq!(rules[1].tag_ttl, Some(Duration::from_secs(9)));
+    assert_eq!(rules[1].unused_ttl, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(rules[1].immutable_tags.as_deref(), Some(&["a-*".to_owned(), "b-*".to_owned()][..]));
+    let (one, _) = RULES.split_once("\n[[").unwrap();
+    let rules = case(one, &[("HARBINGER_CACHE__RULE__TAG_TTL", "7s")]).load().cache.rule;
+    assert_eq!(rules[0].tag_ttl, Some(Duration::from_secs(7)), "the only one needs no position");
+}
+
+#[test]
+fn items_of_a_list_that_are_not_there() {
+    for (text, name, expected) in [
+        ("", "HARBINGER_CACHE__RULE__0__TAG_TTL", "there is no [[cache.rule]]; a variable changes one that the file has"),
+        (RULES, "HARBINGER_CACHE__RULE__2__TAG_TTL", "there is no [[cache.rule]] number 2: the file has 2, the first one is 0"),
+        (
+            RULES,
+            "HARBINGER_CACHE__RULE__TAG_TTL",
+            "there are 2 [[cache.rule]]; say which by its position, as in HARBINGER_CACHE__RULE__0__TAG_TTL",
+        ),
+        (RULES, "HARBINGER_CACHE__RULE__1__TAGTTL", "no such key; did you mean HARBINGER_CACHE__RULE__1__TAG_TTL?"),
+        (RULES, "HARBINGER_CACHE__0__TAG_TTL", "there is only one [cache]; leave the number out"),
+        (RULES, "HARBINGER_CACHE__RULE__1__UNUSED_TTL", "cache.rule[1].unused_ttl: must be a year at most"),
+    ] {
+        assert_eq!(case(text, &[(name, "2years")]).error(), format!("{name}: {expected}"));
     }
 }
 
 #[test]
+fn networks_come_from_the_environment_too() {
+    let config = case("", &[("HARBINGER_REDIRECT__CLIENTS", "10.0.0.0/8, ::1")]).load();
+    let written: Vec<_> = config.redirect.clients.iter().map(ToString::to_string).collect();
+    assert_eq!(written, ["10.0.0.0/8", "::1/128"]);
+}
+
+#[test]
 fn what_is_printed_loads_as_the_same() {
-    let config = case("[storage.disk]\nlimit = 123456789\n[cache]\nstale_if_error = \"1h 30m\"", &[]).load();
+    let text = format!("[storage.disk]\nlimit = 123456789\n[cache]\nstale_if_error = \"1h 30m\"\n{RULES}");
+    let config = case(&text, &[]).load();
     let printed = toml::to_string_pretty(&config).unwrap();
     let again = case(&printed, &[]).load();
     assert_eq!(toml::to_string_pretty(&again).unwrap(), printed);
-    assert_eq!(again.storage.disk.limit.as_u64(), 123_456_789);
+    assert_eq!(again.storage.disk[0].limit.as_u64(), 123_456_789);
 }
 
 #[test]

@@ -5,13 +5,16 @@ use std::{fs::File, time::Duration};
 use url::Url;
 
 use super::{Checked, HOUR, MOMENT, invalid, positive, within};
-use crate::config::{Mode, Upstream, normal};
+use crate::config::{Mode, Upstream, UpstreamKind, normal};
 
 /// Checks an upstream whose keys begin with `path`.
 pub(super) fn validate(upstream: &Upstream, path: &str) -> Checked {
     names(upstream, path)?;
     let key = |field: &str| format!("{path}.{field}");
     match &upstream.url {
+        None if upstream.kind == UpstreamKind::Parent => {
+            return invalid(&key("url"), "is needed: the name is the registry's and does not tell where the parent is");
+        }
         None => {
             return invalid(&key("url"), format!("'{}' alone does not tell where it is; add url = \"https://…\"", upstream.name));
         }
