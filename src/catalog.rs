@@ -5,13 +5,17 @@
 
 mod hosted;
 mod keys;
+mod readers;
 mod rows;
 mod store;
+mod survey;
+mod uses;
 mod writer;
 
 pub use hosted::{ContentKind, HostedManifest, Missing, PutManifest, Wanted};
 pub use keys::{Repository, TagKey};
 pub use rows::{Link, TagRow};
+pub use survey::Linked;
 
 use std::{io, path::Path, sync::Arc};
 
@@ -21,13 +25,16 @@ use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 use crate::oci::Digest;
 use rows::{LinkValue, TagValue};
 use store::Store;
-use writer::{Change, Writer};
+use writer::{Change, Forgotten, Writer};
 
 const LINKS: TableDefinition<'_, &[u8], LinkValue<'static>> = TableDefinition::new("links");
 const TAGS: TableDefinition<'_, &[u8], TagValue<'static>> = TableDefinition::new("tags");
 
 /// Recent rows kept in memory, per table. About 200 bytes each.
 const CACHED_ROWS: u64 = 100_000;
+
+/// Rows of one kind that are forgotten in one transaction: others wait no longer for theirs.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 
 /// The catalog of one server.
 #[derive(Debug)]
@@ -83,6 +90,14 @@ impl Catalog {
         Ok(Self { store, writer, links: Cache::new(CACHED_ROWS), tags: Cache::new(CACHED_ROWS) })
     }
 
+    /// Waits until all that has been handed over is durable, and seen by those who walk through the rows.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written.
+    pub async fn settle(&self) -> Result<(), CatalogError> {
+        self.writer.commit(Change::Nothing).await.map(drop)
+    }
+
     /// Makes durable what has been handed over, and lets go of the file: another process may open it, whoever still holds
     /// this value. Every later read and write fails.
     pub async fn close(&self) {
@@ -123,6 +138,27 @@ impl Catalog {
         self.links.insert((repository.clone(), *digest), link);
         let made = self.writer.commit(change);
         async { made.await.map(drop) }
+    }
+
+    /// Writes the length of a content into its link, if that is there still: a link that has been removed stays so. Made
+    /// when the returned future ends; dropping that undoes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub fn size_link(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+    ) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
+        let made = self.writer.commit(Change::SizeLink(repository.link_key(digest), size));
+        let (links, key) = (self.links.clone(), (repository.clone(), *digest));
+        async move {
+            let made = made.await.map(drop);
+            // The next reader reads the row anew.
+            links.invalidate(&key);
+            made
+        }
     }
 
     /// Removes a link.
@@ -171,6 +207,46 @@ impl Catalog {
         let removed = self.writer.commit(Change::RemoveTag(key.bytes())).await;
         self.tags.invalidate(key);
         removed.map(drop)
+    }
+
+    /// Forgets tags and links, and what is known of manifests that no repository has any more. Not seen any more at once;
+    /// whatever is written after this call comes after it. Durable when the returned future ends, which has to be awaited.
+    ///
+    /// # Errors
+    /// When the removal cannot be made durable. A part of it may be: rows go in groups.
+    pub fn forget(
+        &self,
+        tags: &[TagKey],
+        links: &[(Repository, Digest)],
+        manifests: &[Digest],
+    ) -> impl Future<Output = Result<(), CatalogError>> + Send + use<> {
+        tags.iter().for_each(|key| self.tags.invalidate(key));
+        links.iter().for_each(|key| self.links.invalidate(key));
+        let changes = tags
+            .chunks(FORGOTTEN_AT_ONCE)
+            .map(|tags| Forgotten { tags: tags.iter().map(TagKey::bytes).collect(), ..Forgotten::default() });
+        let changes = changes.chain(links.chunks(FORGOTTEN_AT_ONCE).map(|links| {
+            let links = links.iter().map(|(repository, digest)| repository.link_key(digest)).collect();
+            Forgotten { links, ..Forgotten::default() }
+        }));
+        let changes = changes.chain(
+            manifests
+                .chunks(FORGOTTEN_AT_ONCE)
+                .map(|manifests| Forgotten { manifests: manifests.to_vec(), ..Forgotten::default() }),
+        );
+        let made: Vec<_> = changes.map(|forgotten| self.writer.commit(Change::Forget(forgotten))).collect();
+        let (cached_tags, cached_links) = (self.tags.clone(), self.links.clone());
+        let (tags, links) = (tags.to_vec(), links.to_vec());
+        async move {
+            let mut result = Ok(());
+            for made in made {
+                result = result.and(made.await.map(drop));
+            }
+            // A reader may have brought an old row back while the commits were under way.
+            tags.iter().for_each(|key| cached_tags.invalidate(key));
+            links.iter().for_each(|key| cached_links.invalidate(key));
+            result
+        }
     }
 
     fn read<V: redb::Value + 'static, T>(

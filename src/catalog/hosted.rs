@@ -4,8 +4,9 @@
 //! Reads see what is committed, so that nothing is visible before it is durable.
 
 mod changes;
+mod readers;
 
-pub(super) use changes::{HostedChange, has_tables, make_tables};
+pub(super) use changes::{HostedChange, make_tables};
 
 use std::time::{Duration, SystemTime};
 

@@ -35,6 +35,11 @@ impl Repository {
         key
     }
 
+    /// What all rows of the repository begin with.
+    pub(super) fn key(&self) -> Vec<u8> {
+        self.prefix(0)
+    }
+
     pub(super) fn link_key(&self, digest: &Digest) -> Vec<u8> {
         let mut key = self.prefix(65);
         key.extend_from_slice(&digest_key(digest));
@@ -48,6 +53,19 @@ impl TagKey {
         key.extend_from_slice(self.tag.as_str().as_bytes());
         key
     }
+
+    pub(super) fn from_bytes(key: &[u8]) -> Option<Self> {
+        let (repository, tag) = split_repository(key)?;
+        Some(Self { repository, tag: std::str::from_utf8(tag).ok()?.parse().ok()? })
+    }
+}
+
+/// The repository at the beginning of a key, and what follows it.
+pub(super) fn split_repository(key: &[u8]) -> Option<(Repository, &[u8])> {
+    let mut parts = key.splitn(3, |&byte| byte == 0);
+    let route = std::str::from_utf8(parts.next()?).ok()?;
+    let name = std::str::from_utf8(parts.next()?).ok()?;
+    Some((Repository { route: route.into(), name: name.parse().ok()? }, parts.next()?))
 }
 
 /// `algorithm digest`: what all rows about one content begin with.

@@ -8,7 +8,7 @@ use std::{
 use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase};
 
-use super::{CatalogError, LINKS, TAGS, hosted};
+use super::{CatalogError, LINKS, TAGS, hosted, uses};
 
 /// Bytes of the file that are kept in memory at most.
 const CACHE: usize = 64 << 20;
@@ -60,12 +60,13 @@ impl Store {
 fn open(file: &Path) -> Result<Database, CatalogError> {
     let database = Database::builder().set_cache_size(CACHE).create(file)?;
     // A commit takes a while: not at every start. The newest table stands for all.
-    if !hosted::has_tables(&database.begin_read()?)? {
+    if !uses::has_tables(&database.begin_read()?)? {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         transaction.open_table(LINKS)?;
         transaction.open_table(TAGS)?;
         hosted::make_tables(&transaction)?;
+        uses::make_tables(&transaction)?;
         transaction.commit()?;
     }
     Ok(database)

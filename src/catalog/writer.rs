@@ -6,10 +6,16 @@ use std::{
     thread::JoinHandle,
 };
 
-use redb::Database;
+use redb::{Database, ReadableTable, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::{CatalogError, LINKS, Link, TAGS, TagRow, hosted::HostedChange, store::Store};
+use super::{
+    CatalogError, LINKS, Link, TAGS, TagRow,
+    hosted::HostedChange,
+    store::Store,
+    uses::{self, Uses},
+};
+use crate::oci::Digest;
 
 /// Changes that share one commit at most.
 const GROUP: usize = 4096;
@@ -22,11 +28,24 @@ const QUEUE: usize = 16_384;
 pub(super) enum Change {
     PutLink(Vec<u8>, Link),
     RemoveLink(Vec<u8>),
+    /// Writes the length into a link that is there.
+    SizeLink(Vec<u8>, u64),
     PutTag(Vec<u8>, TagRow),
     RemoveTag(Vec<u8>),
+    PutUses(Uses),
+    Forget(Forgotten),
     Hosted(HostedChange),
     /// Only waits for those before it.
     Nothing,
+}
+
+/// Rows of mirrored repositories that go together.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    pub(super) tags: Vec<Vec<u8>>,
+    pub(super) links: Vec<Vec<u8>>,
+    /// Manifests that no repository has any more.
+    pub(super) manifests: Vec<Digest>,
 }
 
 struct Request {
@@ -109,11 +128,11 @@ fn apply(database: &Database, group: &[Request]) -> Result<Vec<Result<bool, Cata
                 true
             }
             Change::RemoveLink(key) => transaction.open_table(LINKS)?.remove(&key[..])?.is_some(),
-            Change::PutTag(key, row) => {
-                transaction.open_table(TAGS)?.insert(&key[..], row.to_value())?;
-                true
-            }
-            Change::RemoveTag(key) => transaction.open_table(TAGS)?.remove(&key[..])?.is_some(),
+            Change::SizeLink(key, size) => size_link(&transaction, key, *size)?,
+            Change::PutTag(key, row) => put_tag(&transaction, key, row)?,
+            Change::RemoveTag(key) => remove_tag(&transaction, key)?,
+            Change::PutUses(uses) => uses.apply(&transaction)?,
+            Change::Forget(forgotten) => forget(&transaction, forgotten)?,
             Change::Hosted(change) => change.apply(&transaction)?,
             Change::Nothing => false,
         };
@@ -121,4 +140,41 @@ fn apply(database: &Database, group: &[Request]) -> Result<Vec<Result<bool, Cata
     }
     transaction.commit()?;
     Ok(outcomes)
+}
+
+fn size_link(transaction: &WriteTransaction, key: &[u8], size: u64) -> Result<bool, CatalogError> {
+    let mut links = transaction.open_table(LINKS)?;
+    let link = links.get(key)?.and_then(|row| Link::from_value(row.value()));
+    let Some(link) = link else { return Ok(false) };
+    links.insert(key, Link { size: Some(size), ..link }.to_value())?;
+    Ok(true)
+}
+
+fn put_tag(transaction: &WriteTransaction, key: &[u8], row: &TagRow) -> Result<bool, CatalogError> {
+    let mut tags = transaction.open_table(TAGS)?;
+    let old = tags.insert(key, row.to_value())?;
+    uses::tag_moved(transaction, key, old.as_ref().map(redb::AccessGuard::value), Some(row))?;
+    Ok(true)
+}
+
+fn remove_tag(transaction: &WriteTransaction, key: &[u8]) -> Result<bool, CatalogError> {
+    let mut tags = transaction.open_table(TAGS)?;
+    let Some(old) = tags.remove(key)? else { return Ok(false) };
+    uses::tag_moved(transaction, key, Some(old.value()), None)?;
+    Ok(true)
+}
+
+fn forget(transaction: &WriteTransaction, forgotten: &Forgotten) -> Result<bool, CatalogError> {
+    let mut changed = false;
+    for key in &forgotten.tags {
+        changed |= remove_tag(transaction, key)?;
+    }
+    let mut links = transaction.open_table(LINKS)?;
+    for key in &forgotten.links {
+        changed |= links.remove(&key[..])?.is_some();
+    }
+    for manifest in &forgotten.manifests {
+        uses::forget(transaction, manifest)?;
+    }
+    Ok(changed)
 }

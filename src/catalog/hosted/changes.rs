@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::{BLOBS, CONTENT_FACTS, CONTENTS, MANIFESTS, PutManifest, REFERRERS, REPOSITORIES, TAGS, has_any, time};
 use crate::{
@@ -24,15 +24,6 @@ pub(in crate::catalog) enum HostedChange {
     PutManifest(Box<PutManifest>),
     DeleteManifest { name: RepositoryName, digest: Digest },
     DeleteTag { name: RepositoryName, tag: Tag },
-}
-
-/// Whether the tables of hosted rows are there: the last one that is made is.
-pub(in crate::catalog) fn has_tables(transaction: &ReadTransaction) -> Result<bool, CatalogError> {
-    match transaction.open_table(REPOSITORIES) {
-        Ok(_) => Ok(true),
-        Err(TableError::TableDoesNotExist(_)) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Makes the tables of hosted rows, if need be.
