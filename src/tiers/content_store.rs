@@ -7,7 +7,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -32,6 +35,8 @@ pub struct ContentStore {
 struct Shared {
     folder: PathBuf,
     open: Cache<Digest, (Arc<fs::File>, u64)>,
+    entries: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// A content as it lies in the store.
@@ -57,7 +62,18 @@ impl ContentStore {
         }
         sync_folder(&hosted)?;
         sync_folder(folder)?;
-        Ok(Self { shared: Arc::new(Shared { folder: hosted, open: Cache::new(OPEN_FILES) }) })
+        let (entries, bytes) = <(AtomicU64, AtomicU64)>::default();
+        Ok(Self { shared: Arc::new(Shared { folder: hosted, open: Cache::new(OPEN_FILES), entries, bytes }) })
+    }
+
+    /// The folder of the files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.shared.folder
+    }
+
+    /// Number of contents and their bytes, as they were when everything was last visited and by what has come and gone since.
+    pub fn usage(&self) -> (u64, u64) {
+        (self.shared.entries.load(Ordering::Relaxed), self.shared.bytes.load(Ordering::Relaxed))
     }
 
     /// Looks a content up.
@@ -79,6 +95,7 @@ impl ContentStore {
     /// When something cannot be made durable. The content is not to be relied on then, and the file may be gone.
     pub fn adopt(&self, digest: &Digest, file: &Arc<fs::File>, path: &Path) -> io::Result<()> {
         let (shard, place) = self.shared.place(digest);
+        let before = fs::metadata(&place).ok();
         match fs::rename(path, &place) {
             // The first content of its shard.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -91,6 +108,10 @@ impl ContentStore {
         sync_folder(&shard)?;
         let size = file.metadata()?.len();
         self.shared.open.insert(*digest, (file.clone(), size));
+        if before.is_none() {
+            self.shared.entries.fetch_add(1, Ordering::Relaxed);
+            self.shared.bytes.fetch_add(size, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -113,6 +134,7 @@ impl ContentStore {
     /// # Errors
     /// When a folder cannot be listed.
     pub fn visit(&self, mut visit: impl FnMut(Stored)) -> io::Result<()> {
+        let (mut entries, mut bytes) = (0, 0);
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             for shard in fs::read_dir(self.shared.folder.join(algorithm.as_str()))? {
                 for file in fs::read_dir(shard?.path())? {
@@ -125,12 +147,21 @@ impl ContentStore {
                     };
                     // One that is gone by now needs no visit.
                     if let Ok(metadata) = file.metadata() {
+                        entries += 1;
+                        bytes += metadata.len();
                         visit(Stored { digest, size: metadata.len(), written: metadata.modified()? });
                     }
                 }
             }
         }
+        self.shared.entries.store(entries, Ordering::Relaxed);
+        self.shared.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The length of a content; `None` when it is not here. Blocks.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        fs::metadata(self.shared.place(digest).1).ok().map(|metadata| metadata.len())
     }
 
     /// When a content was written; `None` when it is not here. Blocks.
@@ -143,7 +174,13 @@ impl ContentStore {
     /// # Errors
     /// When the file cannot be deleted.
     pub fn remove(&self, digest: &Digest) -> io::Result<()> {
-        fs::remove_file(self.shared.place(digest).1)?;
+        let (_, place) = self.shared.place(digest);
+        let size = fs::metadata(&place)?.len();
+        fs::remove_file(place)?;
+        // More may go than was counted, when much comes and goes while everything is visited.
+        let less = |figure: &AtomicU64, by| figure.update(Ordering::Relaxed, Ordering::Relaxed, |now| now.saturating_sub(by));
+        less(&self.shared.entries, 1);
+        less(&self.shared.bytes, size);
         self.shared.open.invalidate(digest);
         // A file that is held open takes its room still.
         self.shared.open.run_pending_tasks();
@@ -173,7 +210,8 @@ impl Shared {
 }
 
 fn found(file: Arc<fs::File>, size: u64) -> Found {
-    Found::in_file(TierName::Hosted, file, size)
+    // Nobody else could be asked for it: hashing it once more on the way out would help nobody.
+    Found::in_file(TierName::Hosted, file, size, 0, true)
 }
 
 /// Makes the names in a folder durable.
@@ -224,6 +262,10 @@ mod tests {
         let mut seen = Vec::new();
         store.visit(|stored| seen.push(stored.digest)).unwrap();
         seen.sort();
+        let reopened = ContentStore::open(folder.path()).unwrap();
+        assert_eq!(reopened.usage(), (0, 0), "nobody has looked yet");
+        reopened.visit(|_| {}).unwrap();
+        assert_eq!(reopened.usage(), store.usage());
         let mut expected: Vec<_> = (0..20).map(|n| content(n).0).collect();
         expected.sort();
         assert_eq!(seen, expected);
@@ -238,7 +280,10 @@ mod tests {
         store.store(&digest, write(folder.path(), &bytes)).await.unwrap();
         let found = store.lookup(&digest).await.unwrap().unwrap();
         assert!(store.written(&digest).is_some());
+        store.store(&digest, write(folder.path(), &bytes)).await.unwrap();
+        assert_eq!(store.usage(), (1, bytes.len() as u64), "storing twice is storing once");
         store.remove(&digest).unwrap();
+        assert_eq!(store.usage(), (0, 0));
         assert_eq!(store.written(&digest), None);
         assert!(store.lookup(&digest).await.unwrap().is_none());
         assert_eq!(found.read().await.unwrap(), bytes);

@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/blobs/sha256/3f/3f0a…   an entry: complete, verified, synced before it got this name
 //! <folder>/spool/<process>/17      a file being written by that process; garbage once the process is gone
+//! <folder>/quarantine/sha256-3f…   a file whose bytes were wrong; kept for a while for people to look at
 //! ```
 
 use std::{
@@ -19,7 +20,12 @@ use futures_util::future::{BoxFuture, FutureExt};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
-use super::{Content, Found, Spool, Tier, Usage, blocking, eviction::Index};
+use super::{
+    Content, Counts, Found, Holding, Listed, Reason, Spool, Tier, Usage, Wanted, blocking, file_state,
+    index::{Candidate, Index},
+    quarantine::Quarantine,
+    value::Rates,
+};
 use crate::{
     oci::{Algorithm, Digest},
     telemetry::TierName,
@@ -27,6 +33,37 @@ use crate::{
 
 /// Files kept open, so that a popular content costs no system call to find.
 const OPEN_FILES: u64 = 512;
+
+/// Entries looked at in one search for what nobody uses any more.
+const LOOKED_AT: usize = 4096;
+
+/// Entries told at once: the index is locked for so long.
+const TOLD_AT_ONCE: usize = 1024;
+
+/// What a disk tier is.
+#[derive(Debug, Clone)]
+pub struct DiskSettings {
+    /// What it is called in metrics and reports.
+    pub name: String,
+    /// Its kind: [`TierName::Disk`], [`TierName::Ssd`] or [`TierName::Hdd`].
+    pub kind: TierName,
+    /// The folder that holds it; made if need be.
+    pub folder: PathBuf,
+    /// Bytes held at most.
+    pub limit: u64,
+    /// Where what it does not hold comes from: the next slower tier, or `None` for an upstream.
+    pub elsewhere: Option<TierName>,
+    /// How much a content's size counts against it.
+    pub size_exponent: f32,
+}
+
+impl DiskSettings {
+    /// One tier in front of upstreams.
+    pub fn new(folder: &Path, limit: u64) -> Self {
+        let (name, kind, folder) = ("disk".to_owned(), TierName::Disk, folder.to_owned());
+        Self { name, kind, folder, limit, elsewhere: None, size_exponent: 1.0 }
+    }
+}
 
 /// Content in files, bounded in bytes. Cheap to clone; clones are the same tier.
 #[derive(Debug, Clone)]
@@ -36,25 +73,31 @@ pub struct Disk {
 
 #[derive(Debug)]
 struct Shared {
+    name: Arc<str>,
+    kind: TierName,
+    folder: PathBuf,
     blobs: PathBuf,
     spools: PathBuf,
+    quarantine: Quarantine,
     limit: u64,
     index: Mutex<Index>,
     /// Whether the files of earlier runs are all in the index.
     listed: AtomicBool,
     open: Cache<Digest, (Arc<fs::File>, u64)>,
     next_spool: AtomicU64,
+    counts: Arc<Counts>,
 }
 
 impl Disk {
-    /// Opens the tier in `folder`, which is made if need be, with at most `limit` bytes.
+    /// Opens the tier.
     ///
     /// Returns at once: what earlier runs left is listed on a thread of its own, and until that is done an entry that is not
     /// yet listed is found by its name. Spools of dead processes are deleted there too, and the tier shrinks to its limit.
     ///
     /// # Errors
     /// When the folders cannot be made or written.
-    pub fn open(folder: &Path, limit: u64) -> io::Result<Self> {
+    pub(super) fn open(settings: DiskSettings, rates: Arc<dyn Rates>, counts: Arc<Counts>) -> io::Result<Self> {
+        let DiskSettings { name, kind, folder, limit, elsewhere, size_exponent } = settings;
         let blobs = folder.join("blobs");
         let old_spools = folder.join("spool");
         let spools = old_spools.join(format!("{}-{:08x}", std::process::id(), fastrand::u32(..)));
@@ -63,24 +106,54 @@ impl Disk {
         }
         fs::create_dir_all(&spools)?;
         let shared = Arc::new(Shared {
+            name: name.into(),
+            kind,
             blobs,
             spools,
+            quarantine: Quarantine::new(folder.join("quarantine")),
+            folder,
             limit,
-            index: Mutex::new(Index::new()),
+            index: Mutex::new(Index::new(kind, elsewhere, size_exponent, rates)),
             listed: AtomicBool::new(false),
             open: Cache::new(OPEN_FILES),
             next_spool: AtomicU64::new(0),
+            counts,
         });
         let lister = shared.clone();
         std::thread::Builder::new().name("disk-listing".to_owned()).spawn(move || lister.recover(&old_spools))?;
         Ok(Self { shared })
     }
 
+    /// What it is called in metrics and reports.
+    pub fn label(&self) -> &Arc<str> {
+        &self.shared.name
+    }
+
+    /// The folder that holds it.
+    pub fn folder(&self) -> &Path {
+        &self.shared.folder
+    }
+
+    /// Bytes held at most.
+    pub fn limit(&self) -> u64 {
+        self.shared.limit
+    }
+
+    /// Where the file of a content is, or would be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.shared.path(digest)
+    }
+
     /// Notes that a content was wanted, though a faster tier had it; one call in eight is enough to keep it warm.
-    pub fn touch(&self, digest: &Digest) {
+    pub fn touch(&self, digest: &Digest, wanted: &Wanted) {
         if fastrand::u8(..) < 32 {
-            self.shared.index.lock().touch(digest);
+            self.shared.index.lock().touch(digest, wanted);
         }
+    }
+
+    /// Notes who has waited for a content that has just been stored.
+    pub fn welcome(&self, digest: &Digest, wanted: &Wanted) {
+        self.shared.index.lock().welcome(digest, wanted);
     }
 
     /// Whether it is here, without noting that it was wanted.
@@ -104,6 +177,108 @@ impl Disk {
         blocking(move || shared.spool()).await
     }
 
+    /// Notes that the file of an entry, in the state of this stamp, is what its digest says.
+    pub(super) fn mark_verified(&self, digest: &Digest, stamp: u32) {
+        self.shared.index.lock().set_verified(digest, stamp);
+    }
+
+    /// Takes a content away whose bytes are wrong; the file is kept aside for a while. Blocks.
+    pub fn quarantine(&self, digest: &Digest) {
+        self.shared.index.lock().remove(digest);
+        self.shared.open.invalidate(digest);
+        self.shared.counts.evicted(&self.shared.name, Reason::Damaged, 1);
+        self.shared.quarantine.take(digest, &self.shared.path(digest));
+    }
+
+    /// As [`Self::quarantine`], if the file in its place is still in the state that has been found wrong; false when another
+    /// one is there by now, or none. Blocks.
+    pub(super) fn condemn(&self, digest: &Digest, stamp: u32) -> bool {
+        let is_the_one = fs::metadata(self.path(digest)).is_ok_and(|metadata| file_state::stamp(&metadata) == stamp);
+        if is_the_one {
+            self.quarantine(digest);
+        }
+        is_the_one
+    }
+
+    /// Notes that a state of an entry's file is what its digest says.
+    pub(super) fn approve(&self, digest: &Digest, stamp: u32) {
+        self.shared.index.lock().set_verified(digest, stamp);
+    }
+
+    /// The folder of the entries' files.
+    pub(super) fn blobs(&self) -> &Path {
+        &self.shared.blobs
+    }
+
+    /// Files that are kept aside because their bytes were wrong.
+    pub fn quarantined(&self) -> u64 {
+        self.shared.quarantine.files()
+    }
+
+    /// Makes a content the first to leave.
+    pub fn supersede(&self, digest: &Digest) {
+        self.shared.index.lock().supersede(digest);
+    }
+
+    /// Removes some of what nobody has used for as long as it may be unused; tells how many. Blocks.
+    pub fn remove_unused(&self) -> usize {
+        let unused = self.shared.index.lock().unused(LOOKED_AT);
+        for digest in &unused {
+            self.shared.forget(digest);
+        }
+        self.shared.counts.evicted(&self.shared.name, Reason::Unused, unused.len() as u64);
+        unused.len()
+    }
+
+    /// The digests of all entries, in no order.
+    pub fn digests(&self) -> Vec<Digest> {
+        self.shared.index.lock().digests()
+    }
+
+    /// Shows `visit` all entries as they are told to people, in no order. An entry that comes, goes or moves meanwhile may be
+    /// left out. Takes a while when there are many, in which the tier goes on serving.
+    pub fn visit(&self, mut visit: impl FnMut(Listed)) {
+        let mut from = 0;
+        loop {
+            let listed = self.shared.index.lock().listed(from, TOLD_AT_ONCE);
+            if listed.is_empty() {
+                return;
+            }
+            from += listed.len();
+            listed.into_iter().for_each(&mut visit);
+        }
+    }
+
+    /// One entry as it is told to people.
+    pub fn show(&self, digest: &Digest) -> Option<Listed> {
+        self.shared.index.lock().listed_one(digest)
+    }
+
+    /// What is held for whom.
+    pub fn holdings(&self) -> Vec<Holding> {
+        self.shared.index.lock().holdings()
+    }
+
+    /// Lets an entry go: it has been moved, or nothing is worth less. Blocks.
+    pub(super) fn release(&self, digest: &Digest) {
+        self.shared.forget(digest);
+    }
+
+    /// What moving needs to know of the entries.
+    pub(super) fn index(&self) -> &Mutex<Index> {
+        &self.shared.index
+    }
+
+    /// The least valuable entry that may be moved.
+    pub(super) fn least_rested(&self) -> Option<Candidate> {
+        self.shared.index.lock().least_rested()
+    }
+
+    /// Opens an entry without noting that it was wanted. Blocks.
+    pub(super) fn peek(&self, digest: &Digest) -> io::Result<fs::File> {
+        fs::File::open(self.shared.path(digest))
+    }
+
     /// Gives up a tenth of what it holds.
     pub async fn make_room(&self) {
         let shared = self.shared.clone();
@@ -125,16 +300,15 @@ impl Disk {
 
 impl Tier for Disk {
     fn name(&self) -> TierName {
-        TierName::Disk
+        self.shared.kind
     }
 
-    fn lookup<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, io::Result<Option<Found>>> {
+    fn lookup<'a>(&'a self, digest: &'a Digest, wanted: &'a Wanted) -> BoxFuture<'a, io::Result<Option<Found>>> {
         async move {
             if let Some((file, size)) = self.shared.open.get(digest) {
                 // A file that somebody cut short must not be promised in full again.
                 if file.metadata()?.len() == size {
-                    self.shared.index.lock().touch(digest);
-                    return Ok(Some(Found::in_file(TierName::Disk, file, size)));
+                    return Ok(Some(self.shared.found(digest, wanted, file, size)?));
                 }
                 self.shared.open.invalidate(digest);
             }
@@ -142,8 +316,8 @@ impl Tier for Disk {
             if known.is_none() && self.is_listed() {
                 return Ok(None);
             }
-            let (shared, digest) = (self.shared.clone(), *digest);
-            blocking(move || shared.open_entry(&digest, known)).await
+            let (shared, digest, wanted) = (self.shared.clone(), *digest, wanted.clone());
+            blocking(move || shared.open_entry(&digest, &wanted, known)).await
         }
         .boxed()
     }
@@ -157,7 +331,9 @@ impl Tier for Disk {
         let (shared, digest) = (self.shared.clone(), *digest);
         async move {
             let removal = blocking(move || {
-                shared.forget(&digest);
+                if shared.forget(&digest) {
+                    shared.counts.evicted(&shared.name, Reason::Removed, 1);
+                }
                 Ok(())
             });
             if let Err(error) = removal.await {
@@ -185,7 +361,7 @@ impl Shared {
     }
 
     /// Opens an entry; one that is not as long as it was is damaged, and removed.
-    fn open_entry(&self, digest: &Digest, known: Option<u64>) -> io::Result<Option<Found>> {
+    fn open_entry(&self, digest: &Digest, wanted: &Wanted, known: Option<u64>) -> io::Result<Option<Found>> {
         let file = match fs::File::open(self.path(digest)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -200,13 +376,22 @@ impl Shared {
             self.forget(digest);
             return Ok(None);
         }
-        let mut index = self.index.lock();
-        index.insert(*digest, size, Duration::ZERO);
-        index.touch(digest);
-        drop(index);
+        self.index.lock().insert(*digest, size, Duration::ZERO);
         let file = Arc::new(file);
         self.open.insert(*digest, (file.clone(), size));
-        Ok(Some(Found::in_file(TierName::Disk, file, size)))
+        self.found(digest, wanted, file, size).map(Some)
+    }
+
+    /// An entry that somebody wants. Its bytes count as verified when this process has hashed this very file and has not let go
+    /// of its pages since.
+    fn found(&self, digest: &Digest, wanted: &Wanted, file: Arc<fs::File>, size: u64) -> io::Result<Found> {
+        let stamp = file_state::stamp(&file.metadata()?);
+        let mut index = self.index.lock();
+        index.touch(digest, wanted);
+        let hashed = index.verified(digest) == stamp;
+        drop(index);
+        let verified = hashed && file_state::is_resident(&file, size);
+        Ok(Found::in_file(self.kind, file, size, stamp, verified))
     }
 
     fn store(&self, digest: &Digest, content: Content) -> io::Result<()> {
@@ -225,8 +410,12 @@ impl Shared {
         if let Some(shard) = path.parent() {
             fs::create_dir_all(shard)?;
         }
-        let file = spool.commit(&path)?;
-        self.index.lock().insert(*digest, size, Duration::ZERO);
+        let file = spool.commit(&path, || self.spool())?;
+        let stamp = file_state::stamp(&file.metadata()?);
+        let mut index = self.index.lock();
+        index.insert(*digest, size, Duration::ZERO);
+        index.set_verified(digest, stamp);
+        drop(index);
         self.open.insert(*digest, (file, size));
         self.shrink(self.limit);
         Ok(())
@@ -235,24 +424,28 @@ impl Shared {
     fn shrink(&self, limit: u64) {
         // The lock is not held while files are deleted.
         let victims = self.index.lock().shrink(limit);
+        self.counts.evicted(&self.name, Reason::NoRoom, victims.len() as u64);
         for victim in victims {
             self.forget(&victim);
         }
     }
 
-    fn forget(&self, digest: &Digest) {
-        self.index.lock().remove(digest);
+    /// Deletes an entry; false when it was not in the index.
+    fn forget(&self, digest: &Digest) -> bool {
+        let known = self.index.lock().remove(digest);
         self.open.invalidate(digest);
         if let Err(error) = fs::remove_file(self.path(digest))
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%digest, %error, "cannot delete a file of the disk tier");
         }
+        known
     }
 
     /// Brings the index up to what earlier runs left.
     fn recover(&self, old_spools: &Path) {
         self.delete_old_spools(old_spools);
+        self.quarantine.recover();
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             for shard in entries(&self.blobs.join(algorithm.as_str())) {
                 for file in entries(&shard.path()) {

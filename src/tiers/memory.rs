@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use moka::sync::Cache;
 
-use super::{Content, Found, Tier, Usage};
+use super::{Content, Found, Tier, Usage, Wanted};
 use crate::{oci::Digest, telemetry::TierName};
 
 /// What one entry costs besides its bytes: key, bookkeeping, allocation.
@@ -35,6 +35,11 @@ impl Memory {
         size <= self.max_entry && size + u64::from(OVERHEAD) <= self.limit
     }
 
+    /// The length of a content that is here.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        self.cache.get(digest).map(|bytes| bytes.len() as u64)
+    }
+
     /// Whether it is here, without noting that it was wanted.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.cache.contains_key(digest)
@@ -46,7 +51,7 @@ impl Tier for Memory {
         TierName::Memory
     }
 
-    fn lookup<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, io::Result<Option<Found>>> {
+    fn lookup<'a>(&'a self, digest: &'a Digest, _wanted: &'a Wanted) -> BoxFuture<'a, io::Result<Option<Found>>> {
         ready(Ok(self.cache.get(digest).map(Found::in_memory))).boxed()
     }
 

@@ -29,11 +29,23 @@ impl Spool {
         &self.file
     }
 
-    /// Makes the content durable and gives the file its final name: from here on it is an entry. Blocks.
+    /// Makes the content durable and gives the file its final name: from here on it is an entry. When that lies on another file
+    /// system, the content is copied into a spool there, which `beside` opens. Blocks.
     ///
     /// The data are synced before the rename, so that a name never stands for bytes that a power cut could take away. The
     /// folder is not synced: a lost rename is a miss, nothing worse.
-    pub(super) fn commit(mut self, to: &Path) -> io::Result<Arc<File>> {
+    pub(super) fn commit(mut self, to: &Path, beside: impl FnOnce() -> io::Result<Self>) -> io::Result<Arc<File>> {
+        match self.land(to) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut copy = beside()?;
+                copy_file(&self.file, &copy.file)?;
+                copy.land(to)
+            }
+            landed => landed,
+        }
+    }
+
+    fn land(&mut self, to: &Path) -> io::Result<Arc<File>> {
         self.file.sync_data()?;
         std::fs::rename(&self.path, to)?;
         self.renamed = true;
@@ -50,6 +62,21 @@ impl Spool {
     /// Writes `bytes` at `offset`. Blocks.
     pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
+    }
+}
+
+/// Copies a file by position. (`std::io::copy` would move the cursor of a file that others read.)
+fn copy_file(from: &File, to: &File) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        match from.read_at(&mut buffer, offset)? {
+            0 => return Ok(()),
+            read => {
+                to.write_all_at(&buffer[..read], offset)?;
+                offset += read as u64;
+            }
+        }
     }
 }
 
