@@ -1,7 +1,8 @@
 //! One upstream transfer per digest, followed by everyone who wants it.
 //!
 //! ```text
-//! upstream ──> transfer ──> spool file ──> (verified) ──> disk tier
+//! bucket ───┐
+//! upstream ─┴> transfer ──> spool file ──> (verified) ──> disk tier
 //!                 │             ▲
 //!                 └─ watermark ─┼── follower (whole)
 //!                               ├── follower (bytes=8388608-)
@@ -13,13 +14,21 @@
 //!
 //! The watermark stays [`HOLD_BACK`] short of the end until the digest is right, so that nobody ever gets a complete wrong
 //! content. When the spool cannot be written, each follower goes on alone with what is there: see `alone`.
+//!
+//! Where there is leave to read the content, a bucket that edges share is asked before the upstream: see `supply`.
+//!
+//! A file that is here already but may have changed where it lay is followed in the same way while it is hashed: see
+//! `verification`. No upstream is asked for it, so that it waits for no slot.
 
 mod alone;
 mod breaks;
+mod course;
 mod error;
 mod flight;
 mod follower;
+mod supply;
 mod transfer;
+mod verification;
 
 pub use error::{FillError, FillErrorKind};
 pub use follower::{Follower, Opened};
@@ -32,10 +41,10 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use crate::{
     oci::{Digest, RepositoryName},
     telemetry::Metrics,
-    tiers::Tiers,
+    tiers::{Found, Tiers},
     upstream::Origin,
 };
-use flight::Flight;
+use flight::{Cargo, Flight};
 
 /// Bytes at the end of a blob that nobody gets before the digest is right.
 pub const HOLD_BACK: u64 = 64 << 10;
@@ -55,6 +64,20 @@ pub struct Source {
     pub route: Arc<str>,
     /// The repository to ask for.
     pub repository: RepositoryName,
+    /// Whether the content may be read there.
+    pub leave: Leave,
+}
+
+/// Whether a content may be read in the repository that it is fetched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// There is a link: whoever has the bytes may be asked for them.
+    Given {
+        /// The content's length in bytes, where the link says it.
+        size: Option<u64>,
+    },
+    /// The upstream is asked first, and its answer is the leave.
+    ToBeAsked,
 }
 
 /// Who keeps account of what the upstreams have given leave for. Called by the transfer, and not allowed to block.
@@ -97,16 +120,28 @@ impl Fills {
         let flights = self.shared.flights.lock();
         match flights.get(digest).and_then(Follower::join) {
             Some(follower) => follower,
-            None => self.start(flights, digest, source),
+            None => self.start(flights, digest, source, Cargo::Fetched),
         }
     }
 
-    fn start(&self, mut flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source) -> Follower {
-        let flight = Arc::new(Flight::new(*digest, source, self.shared.handle.clone()));
+    /// Follows a content that was found in a file but may have changed there: it is hashed, once for everyone, and followers read
+    /// behind. One that is right is marked as verified; one that is not is taken away, and whoever has begun to read it is cut.
+    /// When the file cannot be read on, each follower goes on alone from `source`, a repository in whose name it may be read;
+    /// a small one fails instead, before anything is sent. A transfer that is under way is followed instead.
+    pub fn verify(&self, digest: &Digest, found: Found, source: Source) -> Follower {
+        let flights = self.shared.flights.lock();
+        match flights.get(digest).and_then(Follower::join) {
+            Some(follower) => follower,
+            None => self.start(flights, digest, source, Cargo::Here(found)),
+        }
+    }
+
+    fn start(&self, mut flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source, cargo: Cargo) -> Follower {
+        let flight = Arc::new(Flight::new(*digest, source, cargo, &self.shared));
         flights.insert(*digest, flight.clone());
         let follower = Follower::start(&flight);
         drop(flights);
-        self.shared.handle.spawn(transfer::run(self.shared.clone(), flight));
+        self.shared.handle.spawn(course::run(self.shared.clone(), flight));
         follower
     }
 
@@ -119,7 +154,12 @@ impl Fills {
         {
             return follower.is_of(&source).then_some(follower);
         }
-        Some(self.start(flights, digest, source))
+        Some(self.start(flights, digest, source, Cargo::Fetched))
+    }
+
+    /// Follows the transfer of `digest` if one is under way. For whom, see [`Self::join`].
+    pub fn join_under_way(&self, digest: &Digest) -> Option<Follower> {
+        self.shared.flights.lock().get(digest).and_then(Follower::join)
     }
 
     /// Whether a transfer of `digest` is under way.

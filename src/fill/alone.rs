@@ -1,4 +1,4 @@
-//! Going on without a spool: when it cannot be written, each follower streams the rest from the upstream by itself.
+//! Going on without a spool: when it cannot be written, each follower streams the rest from its suppliers by itself.
 //!
 //! The hash of what is in the spool is carried on, so that the end is held back until the digest is right here too.
 
@@ -12,6 +12,7 @@ use super::{
     FillError, FillErrorKind, HOLD_BACK,
     breaks::Breaks,
     flight::{Flight, Spill},
+    supply::Suppliers,
     transfer::unavailable,
 };
 use crate::{oci::Hasher, tiers::Piece, upstream::UpstreamError};
@@ -42,6 +43,7 @@ pub(super) fn start(flight: &Arc<Flight>, spill: Arc<Spill>, position: u64, end:
     flight.handle.clone().spawn(async move {
         let pump = Pump {
             sender: sender.clone(),
+            suppliers: spill.suppliers.clone(),
             hasher: spill.hasher.clone(),
             arrived: spill.at,
             held: VecDeque::new(),
@@ -66,6 +68,7 @@ enum End {
 }
 
 struct Pump {
+    suppliers: Suppliers,
     sender: mpsc::Sender<Result<Bytes, FillError>>,
     /// How much of the content is here, and its hash.
     arrived: u64,
@@ -83,10 +86,11 @@ impl Pump {
         let mut breaks = Breaks::default();
         loop {
             let before = self.arrived;
-            match self.drain(flight).await {
+            match self.drain().await {
                 Ok(End::Content) => break,
                 Ok(End::Reader) => return Ok(()),
                 Err(error) => {
+                    self.suppliers.broke_off();
                     if self.arrived > before {
                         breaks.over();
                     }
@@ -95,6 +99,9 @@ impl Pump {
             }
         }
         if self.hasher.clone().finish() != flight.digest {
+            if self.suppliers.is_tainted() {
+                self.suppliers.distrust().await;
+            }
             return Err(FillError::new(FillErrorKind::DigestMismatch));
         }
         // Nothing is left to do for a reader that has gone.
@@ -103,9 +110,8 @@ impl Pump {
     }
 
     /// Receives one answer.
-    async fn drain(&mut self, flight: &Flight) -> Result<End, UpstreamError> {
-        let source = &flight.source;
-        let mut stream = source.origin.blob(&source.repository, &flight.digest, self.arrived).await?;
+    async fn drain(&mut self) -> Result<End, UpstreamError> {
+        let mut stream = self.suppliers.open(self.arrived).await?;
         // An upstream that ignores ranges starts over: that part has been seen already.
         let mut skip = self.arrived.saturating_sub(stream.start);
         while let Some(chunk) = stream.body.next().await {

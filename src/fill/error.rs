@@ -19,6 +19,8 @@ pub enum FillErrorKind {
     Upstream,
     /// The bytes do not have the digest that was asked for.
     DigestMismatch,
+    /// A small file that was to be verified cannot be read. Nothing of it has been sent.
+    Unreadable,
     /// Everyone had left, and the transfer was given up.
     Abandoned,
     /// The transfer's task failed. A defect.
@@ -47,7 +49,8 @@ impl fmt::Display for FillError {
         match (self.kind, &self.source) {
             (FillErrorKind::Upstream, Some(error)) => fmt::Display::fmt(error, f),
             (FillErrorKind::Upstream, None) => f.write_str("the upstream failed"),
-            (FillErrorKind::DigestMismatch, _) => f.write_str("the upstream's bytes do not match the digest"),
+            (FillErrorKind::DigestMismatch, _) => f.write_str("the bytes do not match the digest"),
+            (FillErrorKind::Unreadable, _) => f.write_str("a file of the cache cannot be read"),
             (FillErrorKind::Abandoned, _) => f.write_str("the transfer was given up because nobody followed it any more"),
             (FillErrorKind::Panicked, _) => f.write_str("the transfer failed unexpectedly"),
         }

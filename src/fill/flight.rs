@@ -13,21 +13,35 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::{FillError, HOLD_BACK, Source};
-use crate::oci::{Digest, Hasher};
+use super::{FillError, HOLD_BACK, Shared, Source, supply::Suppliers};
+use crate::{
+    oci::{Digest, Hasher},
+    tiers::{Found, ObjectTier},
+};
 
 /// One transfer under way.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) digest: Digest,
     pub(super) source: Source,
+    pub(super) cargo: Cargo,
+    pub(super) bucket: Option<ObjectTier>,
     pub(super) handle: Handle,
-    /// The spool; set before any byte of it is visible.
+    /// The spool, or the file that is here already; set before any byte of it is visible.
     pub(super) file: OnceLock<Arc<File>>,
     pub(super) progress: watch::Sender<Progress>,
     followers: AtomicUsize,
     /// Rung when the last follower leaves.
     pub(super) deserted: Notify,
+}
+
+/// Where the bytes of a flight are when it takes off.
+#[derive(Debug)]
+pub(super) enum Cargo {
+    /// At its source.
+    Fetched,
+    /// In a file of the cache, which may have changed there: it is hashed.
+    Here(Found),
 }
 
 /// How far a transfer is.
@@ -37,6 +51,8 @@ pub(super) struct Progress {
     pub(super) size: Option<u64>,
     /// Bytes at the start of the spool that followers may send.
     pub(super) watermark: u64,
+    /// Whether a bucket sends it and not the upstream; of no meaning while waiting.
+    pub(super) from_bucket: bool,
     pub(super) phase: Phase,
 }
 
@@ -44,30 +60,34 @@ pub(super) struct Progress {
 pub(super) enum Phase {
     /// Nothing is known yet.
     Waiting,
-    /// The upstream is sending.
+    /// The bytes are coming.
     Flowing,
     /// All bytes are in the spool and verified.
     Complete,
-    /// The spool cannot be written any more: followers go on alone.
+    /// The spool cannot be written any more, or the file not read: followers go on alone.
     Spilled(Arc<Spill>),
     /// It failed for everyone.
     Failed(FillError),
 }
 
-/// Where the spool ends, and the hash up to there.
+/// Where the spool, or the readable part of the file, ends, and the hash up to there.
 #[derive(Debug)]
 pub(super) struct Spill {
     pub(super) at: u64,
     pub(super) hasher: Hasher,
+    /// Who delivers the rest.
+    pub(super) suppliers: Suppliers,
 }
 
 impl Flight {
-    pub(super) fn new(digest: Digest, source: Source, handle: Handle) -> Self {
-        let start = Progress { size: None, watermark: 0, phase: Phase::Waiting };
+    pub(super) fn new(digest: Digest, source: Source, cargo: Cargo, shared: &Shared) -> Self {
+        let start = Progress { size: None, watermark: 0, from_bucket: false, phase: Phase::Waiting };
         Self {
             digest,
             source,
-            handle,
+            cargo,
+            bucket: shared.tiers.object().cloned(),
+            handle: shared.handle.clone(),
             file: OnceLock::new(),
             progress: watch::Sender::new(start),
             followers: AtomicUsize::new(0),
@@ -75,12 +95,14 @@ impl Flight {
         }
     }
 
-    /// The upstream has answered.
-    pub(super) fn open(&self, size: Option<u64>) {
-        self.progress.send_modify(|progress| {
-            progress.size = size;
-            progress.phase = Phase::Flowing;
-        });
+    /// It is known that bytes will come. Called again, it starts over; only before anybody could read.
+    pub(super) fn open(&self, size: Option<u64>, from_bucket: bool) {
+        self.progress.send_replace(Progress { size, watermark: 0, from_bucket, phase: Phase::Flowing });
+    }
+
+    /// Who delivers the content.
+    pub(super) fn suppliers(&self) -> Suppliers {
+        Suppliers::new(self.source.clone(), self.digest, self.bucket.clone())
     }
 
     /// The first `received` bytes are in the spool, not yet verified.
@@ -95,7 +117,11 @@ impl Flight {
 
     /// All `size` bytes are in the spool and verified.
     pub(super) fn complete(&self, size: u64) {
-        self.progress.send_replace(Progress { size: Some(size), watermark: size, phase: Phase::Complete });
+        self.progress.send_modify(|progress| {
+            progress.size = Some(size);
+            progress.watermark = size;
+            progress.phase = Phase::Complete;
+        });
     }
 
     /// The spool ends at `spill.at`: all of that may be sent, since whoever goes on verifies the rest.

@@ -9,9 +9,9 @@ use futures_util::{
 use tokio::sync::watch;
 
 use super::{
-    FillError, Source, VERIFY_FIRST,
+    FillError, HOLD_BACK, Source, VERIFY_FIRST,
     alone::{self, Alone},
-    flight::{Flight, Phase, Progress, Seat},
+    flight::{Cargo, Flight, Phase, Progress, Seat},
 };
 use crate::{oci::ByteRange, tiers::Piece};
 
@@ -30,6 +30,8 @@ pub struct Opened {
     pub size: Option<u64>,
     /// Whether the bytes are kept. False when the spool failed.
     pub kept: bool,
+    /// Whether they come from the bucket that edges share, and not from the upstream.
+    pub from_bucket: bool,
 }
 
 impl Follower {
@@ -49,10 +51,15 @@ impl Follower {
         self.joined
     }
 
-    /// Whether the transfer was started from the same repository: its failure then speaks for this one too.
+    /// Whether the transfer asks the upstream in the name of the same repository: its answer, good or bad, is then this one's too.
     pub fn is_of(&self, source: &Source) -> bool {
         let own = &self.seat.0.source;
-        own.route == source.route && own.repository == source.repository
+        !self.is_verification() && own.route == source.route && own.repository == source.repository
+    }
+
+    /// Whether the bytes are those of a file that was here already. Its failure says nothing about any upstream.
+    pub fn is_verification(&self) -> bool {
+        matches!(self.seat.0.cargo, Cargo::Here(_))
     }
 
     /// Waits until it is known that the content will come: for one of up to [`VERIFY_FIRST`] bytes until it is verified, for
@@ -64,7 +71,7 @@ impl Follower {
         loop {
             {
                 let progress = self.progress.borrow_and_update();
-                let opened = Opened { size: progress.size, kept: true };
+                let opened = Opened { size: progress.size, kept: true, from_bucket: progress.from_bucket };
                 match &progress.phase {
                     Phase::Waiting => {}
                     Phase::Flowing if progress.size.is_some_and(|size| size <= VERIFY_FIRST) => {}
@@ -74,6 +81,24 @@ impl Follower {
                 }
             }
             // The sender lives in the flight, which this follower holds.
+            if self.progress.changed().await.is_err() {
+                return Err(FillError::new(super::FillErrorKind::Panicked));
+            }
+        }
+    }
+
+    /// Waits until the content is complete and verified, without reading it. It is handed to the tiers after that.
+    ///
+    /// # Errors
+    /// The transfer's failure, also when it goes on without being kept.
+    pub async fn finished(mut self) -> Result<(), FillError> {
+        loop {
+            match &self.progress.borrow_and_update().phase {
+                Phase::Waiting | Phase::Flowing => {}
+                Phase::Complete => return Ok(()),
+                Phase::Spilled(_) => return Err(FillError::new(super::FillErrorKind::Abandoned)),
+                Phase::Failed(error) => return Err(error.clone()),
+            }
             if self.progress.changed().await.is_err() {
                 return Err(FillError::new(super::FillErrorKind::Panicked));
             }
@@ -131,13 +156,24 @@ impl Reader {
     }
 
     fn step(&mut self) -> Result<Step, FillError> {
+        let is_verification = self.follower.is_verification();
         let progress = self.follower.progress.borrow_and_update();
         let end = self.end.or(progress.size);
         // The end of the whole is reached only once it is verified: the watermark stops short of it before.
         if end.is_some_and(|end| self.position >= end) {
             return Ok(Step::Done);
         }
-        let up_to = end.map_or(progress.watermark, |end| end.min(progress.watermark));
+        let mut up_to = end.map_or(progress.watermark, |end| end.min(progress.watermark));
+        // What an upstream sends is its own word. A bucket's bytes and those of a file that may have rotted are nobody's: a range
+        // that ends before the whole does is not complete before they are verified either.
+        let is_doubtful = is_verification || progress.from_bucket;
+        let is_verified = matches!(progress.phase, Phase::Complete | Phase::Spilled(_));
+        if is_doubtful
+            && !is_verified
+            && let Some(end) = end
+        {
+            up_to = up_to.min(end.saturating_sub(HOLD_BACK));
+        }
         if self.position < up_to {
             return Ok(Step::Send { up_to });
         }

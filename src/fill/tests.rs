@@ -1,3 +1,6 @@
+mod bucket;
+mod verification;
+
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicUsize, Ordering},
@@ -11,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     oci::{Algorithm, ByteRange, Reference},
-    tiers::{ContentStore, Disk, Memory, Piece},
+    tiers::{ContentStore, DiskSettings, ObjectTier, Piece, ScrubSettings, TierSettings},
     upstream::{BlobStream, FetchedManifest, ManifestHead, UpstreamError, UpstreamErrorKind},
 };
 
@@ -139,10 +142,26 @@ impl World {
     }
 
     fn with(size: u64, permits: usize, script: impl IntoIterator<Item = Fault>) -> Self {
+        Self::beside(size, permits, script, |_| None)
+    }
+
+    /// The same beside a bucket.
+    fn beside(
+        size: u64,
+        permits: usize,
+        script: impl IntoIterator<Item = Fault>,
+        bucket: impl FnOnce(&std::path::Path) -> Option<ObjectTier>,
+    ) -> Self {
         let content: Bytes = (0..size).map(|n| (n * 31 + n / 251) as u8).collect();
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::open(folder.path(), 1 << 30).unwrap();
-        let tiers = Arc::new(Tiers::new(Memory::new(1 << 20, 1 << 16), disk, ContentStore::open(folder.path()).unwrap()));
+        let disks = vec![DiskSettings::new(folder.path(), 1 << 30)];
+        let scrub = ScrubSettings::NEVER;
+        let settings = TierSettings { memory_limit: 1 << 20, memory_max_entry: 1 << 16, disks, move_rate: 0, scrub };
+        let mut tiers = Tiers::open(settings, ContentStore::open(folder.path()).unwrap()).unwrap();
+        if let Some(object) = bucket(folder.path()) {
+            tiers = tiers.with_object(object).unwrap();
+        }
+        let tiers = Arc::new(tiers);
         let digest = Digest::of(Algorithm::Sha256, &content);
         let script = Mutex::new(script.into_iter().collect());
         let gate = Arc::new(Semaphore::new(permits));
@@ -153,9 +172,12 @@ impl World {
         Self { ledger, metrics, folder, origin: Arc::new(origin), fills, tiers, digest }
     }
 
+    fn source(&self) -> Source {
+        Source { origin: self.origin.clone(), route: "r".into(), repository: "a/b".parse().unwrap(), leave: Leave::ToBeAsked }
+    }
+
     fn join(&self) -> Follower {
-        let source = Source { origin: self.origin.clone(), route: "r".into(), repository: "a/b".parse().unwrap() };
-        self.fills.join(&self.digest, source)
+        self.fills.join(&self.digest, self.source())
     }
 
     fn gets(&self) -> usize {
@@ -236,7 +258,7 @@ async fn the_empty_blob_and_small_blobs_arrive() {
 async fn ranges_are_served_from_the_half_filled_spool() {
     let world = World::with(4 * MIB, 32, []);
     let mut first = world.join();
-    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), kept: true });
+    assert_eq!(first.opened().await.unwrap(), Opened { size: Some(4 * MIB), kept: true, from_bucket: false });
     // Two of four MiB are let through: ranges in there are served while the rest is still missing.
     for range in [ByteRange { start: 0, end: 10 }, ByteRange { start: MIB, end: MIB + 100_000 }] {
         let (bytes, result) = read(world.join(), Some(range)).await;
@@ -301,7 +323,7 @@ async fn more_than_was_announced_is_an_error() {
 async fn a_content_of_unknown_length_is_held_back_too() {
     let world = World::with(3 * MIB, 47, [Fault::HideSize]);
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, kept: true });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: None, kept: true, from_bucket: false });
     let mut stream = follower.into_stream(None);
     let mut got = 0;
     while got < 46 * 65536 {
@@ -382,7 +404,7 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
         std::fs::remove_dir_all(folder).unwrap();
     }
     let mut follower = world.join();
-    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), kept: false });
+    assert_eq!(follower.opened().await.unwrap(), Opened { size: Some(3 * MIB + 7), kept: false, from_bucket: false });
     assert_eq!(read(follower, None).await, (world.content(None), Ok(())));
     let range = ByteRange { start: 100_000, end: 2 * MIB };
     assert_eq!(read(world.join(), Some(range)).await, (world.content(Some(range)), Ok(())));
@@ -401,7 +423,8 @@ async fn without_a_spool_everyone_is_served_and_nothing_is_kept() {
 async fn a_transfer_waits_for_its_turn() {
     let world = World::with(3 * MIB, 1, []);
     let fills = Fills::new(Handle::current(), world.tiers.clone(), Arc::new(Metrics::new()), world.ledger.clone(), 1);
-    let source = Source { origin: world.origin.clone(), route: "r".into(), repository: "a".parse().unwrap() };
+    let source =
+        Source { origin: world.origin.clone(), route: "r".into(), repository: "a".parse().unwrap(), leave: Leave::ToBeAsked };
     let mut first = fills.join(&world.digest, source.clone());
     first.opened().await.unwrap();
     let other = Digest::of(Algorithm::Sha256, b"other");

@@ -1,96 +1,99 @@
 //! The task that brings a blob here: once, whoever follows.
 
-use std::{io, sync::Arc, time::Duration};
+use std::io;
 
 use bytes::Bytes;
-use futures_util::{
-    FutureExt, StreamExt,
-    future::{join, select},
-    stream::BoxStream,
-};
+use futures_util::{FutureExt, StreamExt, future::join, stream::BoxStream};
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{
-    FillError, FillErrorKind, Shared, WORTH_FINISHING,
+    FillError, FillErrorKind, Leave, Shared, VERIFY_FIRST,
     breaks::Breaks,
-    flight::{Flight, Phase, Spill},
+    flight::{Flight, Spill},
+    supply::{Delivery, Suppliers},
 };
 use crate::{
     oci::Hasher,
     tiers::{Content, Spool},
-    upstream::{BlobStream, UpstreamError, UpstreamErrorKind},
+    upstream::{UpstreamError, UpstreamErrorKind},
 };
 
 /// Bytes written and hashed at once.
 const BATCH: usize = 1 << 20;
 
-/// How long a transfer may be without followers before it is given up: a client that reads range by range comes back.
-const DESERTION_GRACE: Duration = Duration::from_millis(500);
-
-/// Runs a transfer to its end and takes it off the table.
-pub(super) async fn run(shared: Arc<Shared>, flight: Arc<Flight>) {
-    let transfer = std::pin::pin!(transfer(&shared, &flight));
-    let desertion = std::pin::pin!(desertion(&shared, &flight));
-    let either = select(transfer, desertion).map(|either| either.factor_first().0);
-    // A panic in here must not leave followers waiting for ever.
-    let outcome = std::panic::AssertUnwindSafe(either).catch_unwind().await;
-    shared.land(&flight);
-    if let Err(error) = outcome.unwrap_or(Err(FillError::new(FillErrorKind::Panicked))) {
-        let source = &flight.source;
-        tracing::info!(digest = %flight.digest, route = %source.route, repository = %source.repository, %error, "a transfer failed");
-        flight.fail(error);
-    }
-}
-
-/// Ends when everyone has left a transfer that is not worth finishing; it is off the table by then.
-async fn desertion(shared: &Shared, flight: &Arc<Flight>) -> Result<(), FillError> {
-    loop {
-        flight.deserted.notified().await;
-        // Whoever comes and leaves again in the meantime starts the grace anew.
-        while tokio::time::timeout(DESERTION_GRACE, flight.deserted.notified()).await.is_ok() {}
-        if !is_worth_finishing(flight) && shared.land_deserted(flight) {
-            return Err(FillError::new(FillErrorKind::Abandoned));
-        }
-    }
-}
-
-fn is_worth_finishing(flight: &Flight) -> bool {
-    let progress = flight.progress.borrow();
-    matches!(progress.phase, Phase::Complete)
-        || progress.size.is_none_or(|size| size <= WORTH_FINISHING || progress.watermark >= size / 2)
-}
-
-async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
+/// Brings the blob of a flight here.
+pub(super) async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
     let Ok(_slot) = shared.slots.acquire().await else {
         return Err(FillError::new(FillErrorKind::Abandoned));
     };
-    let source = &flight.source;
+    let mut suppliers = flight.suppliers();
     let spool = match shared.tiers.spool().await {
         Ok(spool) => spool,
         Err(error) => {
-            let size = source.origin.blob_size(&source.repository, &flight.digest).await?;
-            shared.ledger.granted(source, &flight.digest);
-            flight.open(size);
-            spill(shared, flight, &error, 0, flight.digest.algorithm().hasher());
+            let (size, from_bucket) = suppliers.size().await?;
+            granted(shared, flight);
+            flight.open(size, from_bucket);
+            spill(shared, flight, &error, Spill { at: 0, hasher: flight.digest.algorithm().hasher(), suppliers });
             return Ok(());
         }
     };
-    let stream = source.origin.blob(&source.repository, &flight.digest, 0).await?;
-    shared.ledger.granted(source, &flight.digest);
     // Set once: this task is the only one that does.
     let _ = flight.file.set(spool.file().clone());
-    flight.open(stream.size);
-    let _counted = Counted::new(&shared.metrics.fills);
-    let hasher = flight.digest.algorithm().hasher();
-    let mut reception = Reception { shared, flight, size: stream.size, received: 0, hasher, breaks: Breaks::default() };
-    match reception.receive(&spool, stream).await {
-        Ok(()) => reception.finish(spool).await,
-        Err(Interruption::Upstream(error)) => Err(error.into()),
-        Err(Interruption::Spool(error)) => {
-            let Reception { received, hasher, .. } = reception;
-            spill(shared, flight, &error, received, hasher);
-            Ok(())
+    loop {
+        let delivery = suppliers.open(0).await?;
+        granted(shared, flight);
+        flight.open(delivery.size, delivery.from_bucket);
+        let _counted = Counted::new(&shared.metrics.fills);
+        let mut reception = Reception::new(flight, suppliers, delivery.size);
+        let error = match reception.receive(&spool, delivery).await {
+            Ok(()) => {
+                keep(shared, flight, spool, reception.received).await;
+                return Ok(());
+            }
+            Err(Interruption::Failed(error)) => error,
+            Err(Interruption::Spool(error)) => {
+                let Reception { received: at, hasher, suppliers, .. } = reception;
+                spill(shared, flight, &error, Spill { at, hasher, suppliers });
+                return Ok(());
+            }
+        };
+        let nothing_sent = reception.size.is_some_and(|size| size <= VERIFY_FIRST);
+        suppliers = reception.suppliers;
+        if !suppliers.is_tainted() || !may_be_the_buckets(&error) {
+            return Err(error);
         }
+        suppliers.distrust().await;
+        if !nothing_sent || empty(&spool).await.is_err() {
+            return Err(error);
+        }
+    }
+}
+
+/// The upstream has given its leave, if it had to be asked for it.
+fn granted(shared: &Shared, flight: &Flight) {
+    if flight.source.leave == Leave::ToBeAsked {
+        shared.ledger.granted(&flight.source, &flight.digest);
+    }
+}
+
+/// Whether a failure can come from what the bucket sent: what it holds is not trusted.
+fn may_be_the_buckets(error: &FillError) -> bool {
+    let bad_answer = error.upstream().is_some_and(|error| error.kind == UpstreamErrorKind::BadAnswer);
+    bad_answer || error.kind == FillErrorKind::DigestMismatch
+}
+
+async fn empty(spool: &Spool) -> io::Result<()> {
+    let file = spool.file().clone();
+    tokio::task::spawn_blocking(move || file.set_len(0)).await.map_err(io::Error::other)?
+}
+
+/// Lets the followers have the last piece of a verified content, and hands the spool to the tiers.
+async fn keep(shared: &Shared, flight: &Flight, spool: Spool, size: u64) {
+    shared.ledger.verified(&flight.source, &flight.digest, size);
+    flight.complete(size);
+    // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
+    if let Err(error) = shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
+        tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept");
     }
 }
 
@@ -111,9 +114,10 @@ impl Drop for Counted<'_> {
 }
 
 /// Lets the followers go on alone. On a disk that is fuller than its limit knows, room is made for what comes next.
-fn spill(shared: &Shared, flight: &Flight, error: &io::Error, at: u64, hasher: Hasher) {
+fn spill(shared: &Shared, flight: &Flight, error: &io::Error, spill: Spill) {
+    let at = spill.at;
     tracing::warn!(digest = %flight.digest, %error, at, "the spool cannot be written: streaming through without keeping");
-    flight.spill(Spill { at, hasher });
+    flight.spill(spill);
     if error.kind() == io::ErrorKind::StorageFull {
         let tiers = shared.tiers.clone();
         shared.handle.spawn(async move { tiers.make_room().await });
@@ -122,8 +126,8 @@ fn spill(shared: &Shared, flight: &Flight, error: &io::Error, at: u64, hasher: H
 
 /// The state of receiving one blob.
 struct Reception<'a> {
-    shared: &'a Shared,
     flight: &'a Flight,
+    suppliers: Suppliers,
     size: Option<u64>,
     /// Bytes in the spool, and their hash.
     received: u64,
@@ -133,35 +137,56 @@ struct Reception<'a> {
 
 /// Why receiving stopped before the end.
 enum Interruption {
-    Upstream(UpstreamError),
+    Failed(FillError),
     Spool(io::Error),
 }
 
-impl Reception<'_> {
-    /// Receives everything, resuming where the upstream breaks off.
-    async fn receive(&mut self, spool: &Spool, stream: BlobStream) -> Result<(), Interruption> {
-        let mut stream = stream;
+impl From<UpstreamError> for Interruption {
+    fn from(error: UpstreamError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// How an answer ended.
+enum End {
+    Content,
+    Broken(UpstreamError),
+}
+
+impl<'a> Reception<'a> {
+    fn new(flight: &'a Flight, suppliers: Suppliers, size: Option<u64>) -> Self {
+        let hasher = flight.digest.algorithm().hasher();
+        Self { flight, suppliers, size, received: 0, hasher, breaks: Breaks::default() }
+    }
+
+    /// Receives everything, resuming where a supplier breaks off, and verifies it.
+    async fn receive(&mut self, spool: &Spool, delivery: Delivery) -> Result<(), Interruption> {
+        let mut delivery = delivery;
         loop {
-            match self.drain(spool, stream).await {
-                Ok(()) if self.size.is_none_or(|size| self.received == size) => return Ok(()),
-                Ok(()) => stream = self.resume(unavailable("the upstream ended the content early")).await?,
-                Err(Interruption::Upstream(error)) => stream = self.resume(error).await?,
-                Err(spool_failed) => return Err(spool_failed),
+            match self.drain(spool, delivery).await? {
+                End::Content if self.size.is_none_or(|size| self.received == size) => break,
+                End::Content => delivery = self.resume(unavailable("the upstream ended the content early")).await?,
+                End::Broken(error) => delivery = self.resume(error).await?,
             }
         }
+        if self.hasher.clone().finish() == self.flight.digest {
+            return Ok(());
+        }
+        tracing::warn!(digest = %self.flight.digest, route = %self.flight.source.route, "bytes came that do not match the digest");
+        Err(Interruption::Failed(FillError::new(FillErrorKind::DigestMismatch)))
     }
 
     /// Receives one answer. The next bytes are awaited while the last ones are written and hashed.
-    async fn drain(&mut self, spool: &Spool, mut stream: BlobStream) -> Result<(), Interruption> {
+    async fn drain(&mut self, spool: &Spool, mut delivery: Delivery) -> Result<End, Interruption> {
         // An upstream that ignores ranges starts over: that part is in the spool already.
-        let mut skip = self.received.saturating_sub(stream.start);
-        let mut batch = gather(&mut stream.body, &mut skip).await;
+        let mut skip = self.received.saturating_sub(delivery.start);
+        let mut batch = gather(&mut delivery.body, &mut skip).await;
         loop {
             if let Some(end) = batch.end {
                 self.write(spool, batch.chunks).await?;
-                return end.map_err(Interruption::Upstream);
+                return Ok(end.map_or_else(End::Broken, |()| End::Content));
             }
-            let (written, next) = join(self.write(spool, batch.chunks), gather(&mut stream.body, &mut skip)).await;
+            let (written, next) = join(self.write(spool, batch.chunks), gather(&mut delivery.body, &mut skip)).await;
             written?;
             batch = next;
         }
@@ -173,7 +198,7 @@ impl Reception<'_> {
             return Ok(());
         }
         if self.size.is_some_and(|size| self.received + length as u64 > size) {
-            return Err(Interruption::Upstream(bad_answer("the upstream sent more than it had announced")));
+            return Err(bad_answer("the upstream sent more than it had announced").into());
         }
         let (file, mut hasher, mut offset) = (spool.file().clone(), self.hasher.clone(), self.received);
         let writing = tokio::task::spawn_blocking(move || {
@@ -194,34 +219,18 @@ impl Reception<'_> {
     }
 
     /// Asks for the rest after a break.
-    async fn resume(&mut self, mut error: UpstreamError) -> Result<BlobStream, Interruption> {
-        let source = &self.flight.source;
+    async fn resume(&mut self, mut error: UpstreamError) -> Result<Delivery, Interruption> {
+        self.suppliers.broke_off();
         loop {
-            self.breaks.pause(error).await.map_err(Interruption::Upstream)?;
-            match source.origin.blob(&source.repository, &self.flight.digest, self.received).await {
-                Ok(stream) if stream.size.is_some() && self.size.is_some() && stream.size != self.size => {
+            self.breaks.pause(error).await?;
+            match self.suppliers.open(self.received).await {
+                Ok(rest) if rest.size.is_some() && self.size.is_some() && rest.size != self.size => {
                     error = bad_answer("the content's length changed while it was being fetched");
                 }
-                Ok(stream) => return Ok(stream),
+                Ok(rest) => return Ok(rest),
                 Err(again) => error = again,
             }
         }
-    }
-
-    /// Verifies, lets the followers have the last piece, and hands the spool to the tiers.
-    async fn finish(self, spool: Spool) -> Result<(), FillError> {
-        let (flight, size) = (self.flight, self.received);
-        if self.hasher.finish() != flight.digest {
-            tracing::warn!(digest = %flight.digest, route = %flight.source.route, "the upstream sent bytes that do not match the digest");
-            return Err(FillError::new(FillErrorKind::DigestMismatch));
-        }
-        self.shared.ledger.verified(&flight.source, &flight.digest, size);
-        flight.complete(size);
-        // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
-        if let Err(error) = self.shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
-            tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept");
-        }
-        Ok(())
     }
 }
 
