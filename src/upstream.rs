@@ -17,6 +17,7 @@ mod credentials;
 mod docker_config;
 mod error;
 mod exchange;
+mod hops;
 mod http;
 mod links;
 mod manifests;
@@ -29,19 +30,25 @@ mod routes;
 #[cfg(test)]
 mod scripted;
 mod tags;
+mod telling;
 mod tokens;
 
 pub use error::{Blame, UpstreamError, UpstreamErrorKind};
+pub use hops::Hops;
 pub use http::{HttpOrigin, OriginError};
 pub use rate_limit::PullBudget;
 pub use routes::{Address, Destination, Route, RouteError, Routes, Target};
+pub use telling::{Identity, NO_REDIRECT_HEADER, REGION_HEADER, Requester};
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
-use crate::oci::{Digest, MediaType, Reference, RepositoryName};
+use crate::{
+    oci::{Digest, MediaType, Reference, RepositoryName},
+    telemetry::StaleReason,
+};
 
 /// One upstream registry, as the rest of the house sees it.
 ///
@@ -92,6 +99,12 @@ pub trait Origin: fmt::Debug + Send + Sync {
         name: &'a RepositoryName,
         subject: &'a Digest,
     ) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>>;
+
+    /// The same upstream, asked for `requester`: limits, breaker and tokens are shared. `None` when it is told nothing of who
+    /// asks, so that there is nothing to tell apart.
+    fn on_behalf_of(&self, _requester: &Requester) -> Option<Arc<dyn Origin>> {
+        None
+    }
 }
 
 /// A blob on its way from an upstream.
@@ -117,6 +130,8 @@ pub struct FetchedManifest {
     pub bytes: Bytes,
     /// The `Content-Type` header, when it is a media type.
     pub content_type: Option<MediaType>,
+    /// Set when it comes from a parent's cache and its time was over there.
+    pub stale: Option<Staleness>,
 }
 
 /// What a HEAD of a manifest said.
@@ -128,4 +143,15 @@ pub struct ManifestHead {
     pub content_type: Option<MediaType>,
     /// `Content-Length`.
     pub size: Option<u64>,
+    /// Set when it comes from a parent's cache and its time was over there.
+    pub stale: Option<Staleness>,
+}
+
+/// How stale a parent's answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staleness {
+    /// Why the parent served it all the same.
+    pub reason: StaleReason,
+    /// How long ago the registry last confirmed it.
+    pub age: Duration,
 }

@@ -26,8 +26,15 @@ const MAX_SIZE: u64 = i64::MAX as u64;
 
 impl Exchange {
     /// See [`super::Origin::blob`].
-    pub(super) async fn blob(&self, name: &RepositoryName, digest: &Digest, from: u64) -> Result<BlobStream, UpstreamError> {
-        let answer = self.ask(&self.ask_blob(Operation::GetBlob, Method::GET, name, digest, from)).await?;
+    pub(super) async fn blob(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<BlobStream, UpstreamError> {
+        let ask = Ask { from, ..self.ask_blob(Operation::GetBlob, Method::GET, told, name, digest) };
+        let answer = self.ask(&ask).await?;
         let headers = answer.response.headers();
         let length = content_length(headers);
         let (start, size, expected) = match (answer.response.status(), from) {
@@ -61,8 +68,13 @@ impl Exchange {
     }
 
     /// See [`super::Origin::blob_size`].
-    pub(super) async fn blob_size(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>, UpstreamError> {
-        let answer = self.ask(&self.ask_blob(Operation::HeadBlob, Method::HEAD, name, digest, 0)).await?;
+    pub(super) async fn blob_size(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, UpstreamError> {
+        let answer = self.ask(&self.ask_blob(Operation::HeadBlob, Method::HEAD, told, name, digest)).await?;
         if answer.response.status() != StatusCode::OK {
             return Ok(None);
         }
@@ -78,11 +90,11 @@ impl Exchange {
         &self,
         operation: Operation,
         method: Method,
+        told: &'a HeaderMap,
         name: &'a RepositoryName,
         digest: &Digest,
-        from: u64,
     ) -> Ask<'a> {
-        Ask { operation, method, url: self.url(name, &format!("blobs/{digest}")), repository: name, accept: None, from }
+        Ask { operation, method, url: self.url(name, &format!("blobs/{digest}")), repository: name, accept: None, from: 0, told }
     }
 }
 

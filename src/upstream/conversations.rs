@@ -5,4 +5,5 @@ mod blobs;
 mod failures;
 mod lists;
 mod manifests;
+mod parents;
 mod redirects;

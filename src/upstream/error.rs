@@ -39,6 +39,8 @@ pub enum UpstreamErrorKind {
     BadAnswer,
     /// The upstream led to an address or host that it may not lead to.
     Forbidden,
+    /// 508: the request has come back to a server that it had passed through.
+    Loop,
 }
 
 /// Whose fault a failure is.
@@ -57,7 +59,7 @@ impl UpstreamErrorKind {
     pub const fn blame(self) -> Blame {
         match self {
             Self::NotFound | Self::Denied | Self::RangeNotSatisfiable => Blame::Request,
-            Self::CredentialsRefused | Self::Forbidden => Blame::Operator,
+            Self::CredentialsRefused | Self::Forbidden | Self::Loop => Blame::Operator,
             Self::RateLimited | Self::Unavailable | Self::Timeout | Self::BreakerOpen | Self::BadAnswer => Blame::Upstream,
         }
     }
@@ -80,6 +82,7 @@ impl UpstreamErrorKind {
             Self::BreakerOpen => "breaker_open",
             Self::BadAnswer => "bad_answer",
             Self::Forbidden => "forbidden",
+            Self::Loop => "loop",
         }
     }
 }

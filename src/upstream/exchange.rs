@@ -22,6 +22,7 @@ use super::{
     operation::Operation,
     rate_limit::{PullBudget, Quiet, retry_after},
     retry::{RetryBudget, may_pass, pause},
+    telling::Telling,
 };
 use crate::{
     oci::RepositoryName,
@@ -36,6 +37,7 @@ pub(super) struct Exchange {
     pub(super) name: Arc<str>,
     /// Where it is, without a slash at the end.
     pub(super) base: Url,
+    pub(super) telling: Telling,
     pub(super) client: Arc<Client>,
     pub(super) authorization: Authorization,
     pub(super) quiet: Arc<Quiet>,
@@ -77,6 +79,8 @@ pub(super) struct Ask<'a> {
     pub(super) accept: Option<&'static str>,
     /// Offset of the first byte that is wanted.
     pub(super) from: u64,
+    /// What the upstream is told of who asks; nobody else is.
+    pub(super) told: &'a HeaderMap,
 }
 
 /// The head of an answer: a success, or 405 or 501. Its body has not been read; the place among the concurrent requests is
@@ -92,6 +96,9 @@ impl Exchange {
     pub(super) fn url(&self, repository: &RepositoryName, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/v2/{repository}/{path}", self.base.path().trim_end_matches('/')));
+        if let Some(namespace) = self.telling.namespace() {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
         url
     }
 
@@ -188,7 +195,7 @@ impl Exchange {
         let mut url = ask.url.clone();
         let mut strayed = false;
         for _ in 0..=MAX_REDIRECTS {
-            let headers = headers(ask, proof.filter(|_| !strayed));
+            let headers = if strayed { headers(ask) } else { own_headers(ask, proof) };
             let response = self.client.send(ask.method.clone(), url.clone(), headers, None).await?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok((response, strayed));
@@ -223,6 +230,7 @@ impl Exchange {
             403 | 451 => (UpstreamErrorKind::Denied, None),
             416 => (UpstreamErrorKind::RangeNotSatisfiable, None),
             429 => (UpstreamErrorKind::RateLimited, Some(self.quiet.limited(ask.operation, wait))),
+            508 => (UpstreamErrorKind::Loop, None),
             408 | 500.. => (UpstreamErrorKind::Unavailable, wait),
             _ => (UpstreamErrorKind::BadAnswer, None),
         };
@@ -243,7 +251,18 @@ impl Exchange {
     }
 }
 
-fn headers(ask: &Ask<'_>, proof: Option<&Proof>) -> HeaderMap {
+/// The headers of a request to the upstream itself.
+fn own_headers(ask: &Ask<'_>, proof: Option<&Proof>) -> HeaderMap {
+    let mut headers = headers(ask);
+    headers.extend(ask.told.clone());
+    if let Some(proof) = proof {
+        headers.insert(AUTHORIZATION, proof.header());
+    }
+    headers
+}
+
+/// What any place that a request leads to has to know.
+fn headers(ask: &Ask<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(accept) = ask.accept {
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -252,9 +271,6 @@ fn headers(ask: &Ask<'_>, proof: Option<&Proof>) -> HeaderMap {
         && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", ask.from))
     {
         headers.insert(RANGE, range);
-    }
-    if let Some(proof) = proof {
-        headers.insert(AUTHORIZATION, proof.header());
     }
     headers
 }

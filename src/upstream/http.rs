@@ -4,11 +4,12 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use reqwest::header::HeaderMap;
 use tokio::runtime::Handle;
 use url::Url;
 
 use super::{
-    BlobStream, FetchedManifest, ManifestHead, Origin, PullBudget, UpstreamError,
+    BlobStream, FetchedManifest, Identity, ManifestHead, Origin, PullBudget, Requester, UpstreamError,
     authorization::Authorization,
     breaker::Breaker,
     client::Client,
@@ -17,10 +18,11 @@ use super::{
     rate_limit::Quiet,
     realms::Realms,
     retry::{self, RetryBudget},
+    telling::Telling,
     tokens::Tokens,
 };
 use crate::{
-    config::Upstream,
+    config::{Upstream, UpstreamKind},
     oci::{Digest, Reference, RepositoryName},
     telemetry::{Metrics, UpstreamName},
 };
@@ -28,7 +30,9 @@ use crate::{
 /// One upstream registry, reached over HTTP.
 #[derive(Debug)]
 pub struct HttpOrigin {
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
+    /// What the upstream is told of who asks.
+    told: HeaderMap,
 }
 
 /// An upstream cannot be used as it is configured. The text names the upstream, the key and the cause.
@@ -62,21 +66,21 @@ pub(super) struct Surroundings {
 impl HttpOrigin {
     /// Makes the way to an upstream. Reads certificates; connects to nothing.
     ///
-    /// `via` names this server in the `Via` header of every request, so that a loop of servers can be noticed. Work that
-    /// several requests share (tokens, credential helpers) runs on `handle`.
+    /// `identity` names this server in the `Via` header of every request, so that a loop of servers can be noticed, and to
+    /// parents. Work that several requests share (tokens, credential helpers) runs on `handle`.
     ///
     /// # Errors
     /// [`OriginError`] when a file cannot be read or a value cannot be used.
-    pub fn new(config: &Upstream, metrics: &Arc<Metrics>, via: &str, handle: Handle) -> Result<Self, OriginError> {
+    pub fn new(config: &Upstream, metrics: &Arc<Metrics>, identity: &Identity, handle: Handle) -> Result<Self, OriginError> {
         let surroundings = Surroundings { retry_budget: retry::PROCESS.clone(), helper_directory: None };
-        Self::within(surroundings, config, metrics, via, handle)
+        Self::within(surroundings, config, metrics, identity, handle)
     }
 
     pub(super) fn within(
         surroundings: Surroundings,
         config: &Upstream,
         metrics: &Arc<Metrics>,
-        via: &str,
+        identity: &Identity,
         handle: Handle,
     ) -> Result<Self, OriginError> {
         let base = base(config)?;
@@ -87,7 +91,7 @@ impl HttpOrigin {
             }
         }
         let name: Arc<str> = config.name.as_str().into();
-        let client = Arc::new(Client::new(config, &base, via)?);
+        let client = Arc::new(Client::new(config, &base, &identity.via)?);
         let quiet = Arc::<Quiet>::default();
         let credentials = CredentialSource::new(config, host_and_port(&base), surroundings.helper_directory, handle.clone());
         let tokens = Tokens::new(client.clone(), quiet.clone(), config.first_byte_timeout, handle);
@@ -96,6 +100,7 @@ impl HttpOrigin {
         let exchange = Exchange {
             name,
             base,
+            telling: Telling::new(config, identity)?,
             client,
             authorization,
             quiet,
@@ -108,7 +113,8 @@ impl HttpOrigin {
             pull_budget: Mutex::new(None),
             metrics: metrics.clone(),
         };
-        Ok(Self { exchange })
+        let told = exchange.telling.headers(&Requester::default());
+        Ok(Self { exchange: Arc::new(exchange), told })
     }
 
     /// The pull budget that the upstream last told (Docker Hub does); `None` when it never did.
@@ -122,6 +128,9 @@ fn base(config: &Upstream) -> Result<Url, OriginError> {
     let bad = |reason: &str| OriginError::new(&config.name, "url", reason.to_owned());
     let url = match (&config.url, config.name.as_str()) {
         (Some(url), _) => url.clone(),
+        (None, _) if config.kind == UpstreamKind::Parent => {
+            return Err(bad("it is not set, and nothing else tells where a parent is"));
+        }
         // The name of Docker Hub is not where its registry is.
         (None, "docker.io" | "index.docker.io") => {
             Url::parse("https://registry-1.docker.io").map_err(|error| bad(&error.to_string()))?
@@ -153,7 +162,7 @@ impl Origin for HttpOrigin {
         digest: &'a Digest,
         from: u64,
     ) -> BoxFuture<'a, Result<BlobStream, UpstreamError>> {
-        Box::pin(self.exchange.blob(name, digest, from))
+        Box::pin(self.exchange.blob(&self.told, name, digest, from))
     }
 
     fn blob_size<'a>(
@@ -161,7 +170,7 @@ impl Origin for HttpOrigin {
         name: &'a RepositoryName,
         digest: &'a Digest,
     ) -> BoxFuture<'a, Result<Option<u64>, UpstreamError>> {
-        Box::pin(self.exchange.blob_size(name, digest))
+        Box::pin(self.exchange.blob_size(&self.told, name, digest))
     }
 
     fn manifest<'a>(
@@ -169,7 +178,7 @@ impl Origin for HttpOrigin {
         name: &'a RepositoryName,
         reference: &'a Reference,
     ) -> BoxFuture<'a, Result<FetchedManifest, UpstreamError>> {
-        Box::pin(self.exchange.manifest(name, reference))
+        Box::pin(self.exchange.manifest(&self.told, name, reference))
     }
 
     fn manifest_head<'a>(
@@ -177,11 +186,11 @@ impl Origin for HttpOrigin {
         name: &'a RepositoryName,
         reference: &'a Reference,
     ) -> BoxFuture<'a, Result<Option<ManifestHead>, UpstreamError>> {
-        Box::pin(self.exchange.manifest_head(name, reference))
+        Box::pin(self.exchange.manifest_head(&self.told, name, reference))
     }
 
     fn tags<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
-        Box::pin(self.exchange.tags(name))
+        Box::pin(self.exchange.tags(&self.told, name))
     }
 
     fn referrers<'a>(
@@ -189,6 +198,13 @@ impl Origin for HttpOrigin {
         name: &'a RepositoryName,
         subject: &'a Digest,
     ) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>> {
-        Box::pin(self.exchange.referrers(name, subject))
+        Box::pin(self.exchange.referrers(&self.told, name, subject))
+    }
+
+    fn on_behalf_of(&self, requester: &Requester) -> Option<Arc<dyn Origin>> {
+        let telling = &self.exchange.telling;
+        telling
+            .concerns(requester)
+            .then(|| Arc::new(Self { exchange: Arc::clone(&self.exchange), told: telling.headers(requester) }) as Arc<dyn Origin>)
     }
 }

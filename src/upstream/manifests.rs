@@ -18,8 +18,13 @@ const DIGEST: &str = "docker-content-digest";
 
 impl Exchange {
     /// See [`super::Origin::manifest`].
-    pub(super) async fn manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<FetchedManifest, UpstreamError> {
-        let ask = self.ask_manifest(Operation::GetManifest, Method::GET, name, reference);
+    pub(super) async fn manifest(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<FetchedManifest, UpstreamError> {
+        let ask = self.ask_manifest(Operation::GetManifest, Method::GET, told, name, reference);
         let mut may_try_again = self.retries > 0;
         loop {
             let answer = self.ask(&ask).await?;
@@ -28,8 +33,9 @@ impl Exchange {
                 return Err(self.bad_answer(&format!("answered a request for a manifest with status {status}")));
             }
             let content_type = self.content_type(answer.response.headers())?;
+            let stale = self.telling.staleness(answer.response.headers());
             match self.incoming(answer.response).collect(MAX_MANIFEST_BYTES, "manifest").await {
-                Ok(bytes) => return Ok(FetchedManifest { bytes, content_type }),
+                Ok(bytes) => return Ok(FetchedManifest { bytes, content_type, stale }),
                 // Nothing of it has gone on to a client yet, so a body that broke off is worth another try.
                 Err(error) if may_try_again && may_pass(&error) && self.retry_budget.spend() => may_try_again = false,
                 Err(error) => return Err(error),
@@ -40,22 +46,31 @@ impl Exchange {
     /// See [`super::Origin::manifest_head`].
     pub(super) async fn manifest_head(
         &self,
+        told: &HeaderMap,
         name: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<ManifestHead>, UpstreamError> {
-        let answer = self.ask(&self.ask_manifest(Operation::HeadManifest, Method::HEAD, name, reference)).await?;
+        let answer = self.ask(&self.ask_manifest(Operation::HeadManifest, Method::HEAD, told, name, reference)).await?;
         let headers = answer.response.headers();
         if answer.response.status() != StatusCode::OK {
             return Ok(None);
         }
         let content_type = self.content_type(headers)?;
         let size = content_length(headers).filter(|size| *size > 0);
-        Ok(digest(headers).map(|digest| ManifestHead { digest, content_type, size }))
+        let stale = self.telling.staleness(headers);
+        Ok(digest(headers).map(|digest| ManifestHead { digest, content_type, size, stale }))
     }
 
-    fn ask_manifest<'a>(&self, operation: Operation, method: Method, name: &'a RepositoryName, reference: &Reference) -> Ask<'a> {
+    fn ask_manifest<'a>(
+        &self,
+        operation: Operation,
+        method: Method,
+        told: &'a HeaderMap,
+        name: &'a RepositoryName,
+        reference: &Reference,
+    ) -> Ask<'a> {
         let url = self.url(name, &format!("manifests/{reference}"));
-        Ask { operation, method, url, repository: name, accept: Some(MediaType::ACCEPT_MANIFESTS), from: 0 }
+        Ask { operation, method, url, repository: name, accept: Some(MediaType::ACCEPT_MANIFESTS), from: 0, told }
     }
 
     fn content_type(&self, headers: &HeaderMap) -> Result<Option<MediaType>, UpstreamError> {

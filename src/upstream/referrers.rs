@@ -1,6 +1,6 @@
 //! What refers to a manifest.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 
 use super::{
@@ -13,7 +13,12 @@ use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 
 impl Exchange {
     /// See [`super::Origin::referrers`].
-    pub(super) async fn referrers(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Value>, UpstreamError> {
+    pub(super) async fn referrers(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Vec<Value>, UpstreamError> {
         let ask = Ask {
             operation: Operation::Referrers,
             method: Method::GET,
@@ -21,6 +26,7 @@ impl Exchange {
             repository: name,
             accept: Some(MediaType::OCI_INDEX),
             from: 0,
+            told,
         };
         let mut pages = Pages::new(self, ask);
         // Registries without the API answer 404, 405, or 200 with a page for people.
@@ -30,7 +36,7 @@ impl Exchange {
             Err(error) => return Err(error),
         };
         let Some(mut descriptors) = first else {
-            return self.referrers_by_tag(name, subject).await;
+            return self.referrers_by_tag(told, name, subject).await;
         };
         pages.count(descriptors.len())?;
         while let Some(page) = pages.next().await? {
@@ -43,8 +49,13 @@ impl Exchange {
     }
 
     /// The referrers tag schema: an index under a tag made from the digest.
-    async fn referrers_by_tag(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Value>, UpstreamError> {
-        match self.manifest(name, &Reference::Tag(Tag::of_referrers(subject))).await {
+    async fn referrers_by_tag(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Vec<Value>, UpstreamError> {
+        match self.manifest(told, name, &Reference::Tag(Tag::of_referrers(subject))).await {
             Ok(manifest) => Ok(serde_json::from_slice(&manifest.bytes).ok().and_then(manifests_of).unwrap_or_default()),
             Err(error) if error.kind == UpstreamErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::Origin;
+use super::{Origin, Requester};
 use crate::{
-    config::{self, DOCKER_HUB, InvalidNames, Mode, Names},
+    config::{self, InvalidNames, InvalidPattern, Mode, Named, Names, Pattern, RedirectMode},
     oci::RepositoryName,
 };
 
@@ -15,6 +15,8 @@ pub struct Route {
     pub name: Arc<str>,
     /// Who may read.
     pub mode: Mode,
+    /// For which blobs clients are sent elsewhere, where that differs from the rule for all.
+    pub redirect: Option<RedirectMode>,
     /// How it is reached.
     pub origin: Arc<dyn Origin>,
 }
@@ -37,7 +39,31 @@ pub enum Destination {
     Hosted(RepositoryName),
 }
 
+impl Target {
+    /// The same repository, asked for `requester`.
+    #[must_use]
+    pub fn on_behalf_of(self, requester: &Requester) -> Self {
+        let Some(origin) = self.route.origin.on_behalf_of(requester) else { return self };
+        let Route { name, mode, redirect, .. } = &*self.route;
+        Self { route: Arc::new(Route { name: Arc::clone(name), mode: *mode, redirect: *redirect, origin }), ..self }
+    }
+}
+
 impl Destination {
+    /// The same place, asked for `requester`.
+    #[must_use]
+    pub fn on_behalf_of(self, requester: &Requester) -> Self {
+        match self {
+            Self::Proxied(target) => Self::Proxied(target.on_behalf_of(requester)),
+            hosted => hosted,
+        }
+    }
+
+    /// Whether everybody can have the content elsewhere without credentials: it mirrors a public registry.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::Proxied(target) if target.route.mode == Mode::Public)
+    }
+
     /// The repository's name, at the upstream or here.
     pub const fn repository(&self) -> &RepositoryName {
         match self {
@@ -135,6 +161,26 @@ impl Routes {
         Ok(Destination::Proxied(Target { route: Arc::clone(route), repository }))
     }
 
+    /// A pattern of repositories of these upstreams, in the spelling of [`Route::name`]. As in an address, what begins with no
+    /// upstream is the default one's; a first part with a star is one of the upstream's name when a `/` follows.
+    ///
+    /// # Errors
+    /// [`InvalidPattern`]
+    pub fn pattern(&self, text: &str) -> Result<Pattern, InvalidPattern> {
+        let entry =
+            |at: usize| self.entries.get(at).map(|Entry { route, library }| Named { name: &route.name, library: *library });
+        let first = text.split('/').next().unwrap_or_default();
+        let says_where = if first.contains('*') {
+            text.contains('/') || text == "**"
+        } else {
+            self.names.named(first).is_some() || looks_like_a_registry(first)
+        };
+        match self.entries.first() {
+            Some(default) if !says_where => Pattern::of_repositories(&format!("{}/{text}", default.route.name), |_| entry(0)),
+            _ => Pattern::of_repositories(text, |first| entry(self.names.named(first)?)),
+        }
+    }
+
     fn configured(&self, text: &str) -> Result<usize, RouteError> {
         self.names.named(text).ok_or_else(|| unknown(text))
     }
@@ -163,9 +209,8 @@ impl Routes {
 }
 
 fn entry(upstream: &config::Upstream, origin: Arc<dyn Origin>) -> Entry {
-    let name = config::normal(&upstream.name).unwrap_or_else(|| upstream.name.clone());
-    let library = upstream.library.unwrap_or_else(|| DOCKER_HUB.contains(&name.as_str()));
-    Entry { route: Arc::new(Route { name: name.into(), mode: upstream.mode, origin }), library }
+    let route = Route { name: upstream.route_name().into(), mode: upstream.mode, redirect: upstream.redirect, origin };
+    Entry { route: Arc::new(route), library: upstream.has_library() }
 }
 
 /// The rule by which clients tell a registry from the first part of a repository's name.

@@ -11,7 +11,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{HttpOrigin, http::Surroundings, retry::RetryBudget};
+use super::{HttpOrigin, Identity, http::Surroundings, retry::RetryBudget};
 use crate::{config::Upstream, oci::RepositoryName, telemetry::Metrics};
 
 /// A request as it came.
@@ -152,7 +152,13 @@ pub(super) fn origin(config: &Upstream) -> HttpOrigin {
 
 pub(super) fn origin_with(config: &Upstream, metrics: &Arc<Metrics>) -> HttpOrigin {
     let surroundings = Surroundings { retry_budget: Arc::new(RetryBudget::default()), helper_directory: None };
-    HttpOrigin::within(surroundings, config, metrics, "harbinger-test", Handle::current()).unwrap()
+    HttpOrigin::within(surroundings, config, metrics, &identity(), Handle::current()).unwrap()
+}
+
+/// What the origins of tests say of themselves.
+pub(super) fn identity() -> Identity {
+    let text = str::to_owned;
+    Identity { via: text("harbinger-test"), region: text("eu-1"), customer_header: text("x-harbinger-customer") }
 }
 
 pub(super) fn name() -> RepositoryName {

@@ -1,6 +1,6 @@
 //! The tags of a repository.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 
 use super::{
@@ -13,9 +13,9 @@ use crate::oci::RepositoryName;
 
 impl Exchange {
     /// See [`super::Origin::tags`].
-    pub(super) async fn tags(&self, name: &RepositoryName) -> Result<Vec<String>, UpstreamError> {
+    pub(super) async fn tags(&self, told: &HeaderMap, name: &RepositoryName) -> Result<Vec<String>, UpstreamError> {
         let url = self.url(name, "tags/list");
-        let ask = Ask { operation: Operation::Tags, method: Method::GET, url, repository: name, accept: None, from: 0 };
+        let ask = Ask { operation: Operation::Tags, method: Method::GET, url, repository: name, accept: None, from: 0, told };
         let mut pages = Pages::new(self, ask);
         let mut tags = Vec::new();
         while let Some(page) = pages.next().await? {

@@ -10,11 +10,11 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::super::{
-    HttpOrigin, Origin, UpstreamErrorKind,
-    scripted::{Reply, Scripted, name, origin, origin_with},
+    HttpOrigin, Identity, Origin, UpstreamErrorKind,
+    scripted::{Reply, Scripted, identity, name, origin, origin_with},
 };
 use crate::{
-    config::Upstream,
+    config::{Upstream, UpstreamKind},
     oci::{Algorithm, Digest, Reference},
     telemetry::Metrics,
 };
@@ -37,6 +37,7 @@ async fn every_status_has_its_kind() {
         (429, UpstreamErrorKind::RateLimited),
         (500, UpstreamErrorKind::Unavailable),
         (503, UpstreamErrorKind::Unavailable),
+        (508, UpstreamErrorKind::Loop),
         (304, UpstreamErrorKind::BadAnswer),
         (418, UpstreamErrorKind::BadAnswer),
         (405, UpstreamErrorKind::BadAnswer),
@@ -211,13 +212,22 @@ async fn a_configuration_that_cannot_be_used_is_named_by_its_key() {
         ("url", with(&|config| config.url = Some("https://x.example/?q".parse().unwrap()))),
         ("url", with(&|config| config.name = "not a host".to_owned())),
     ] {
-        let error = HttpOrigin::new(&config, &Arc::new(Metrics::new()), "v", Handle::current()).unwrap_err();
+        let error = HttpOrigin::new(&config, &Arc::new(Metrics::new()), &identity(), Handle::current()).unwrap_err();
         assert_eq!(error.key(), key);
         let text = error.to_string();
         assert!(text.contains(key) && text.contains(&config.name) && !text.contains("s3cret"), "{text}");
     }
-    let error = HttpOrigin::new(&Upstream::new("x.example"), &Arc::new(Metrics::new()), "a\nb", Handle::current());
-    assert_eq!(error.unwrap_err().key(), "via");
+    let parent =
+        Upstream { kind: UpstreamKind::Parent, url: Some("http://p.example".parse().unwrap()), ..Upstream::new("x.example") };
+    for (key, config, identity) in [
+        ("via", Upstream::new("x.example"), Identity { via: "a\nb".to_owned(), ..identity() }),
+        ("region", parent.clone(), Identity { region: "a\nb".to_owned(), ..identity() }),
+        ("customer_header", parent.clone(), Identity { customer_header: "a b".to_owned(), ..identity() }),
+        ("url", Upstream { url: None, ..parent }, identity()),
+    ] {
+        let error = HttpOrigin::new(&config, &Arc::new(Metrics::new()), &identity, Handle::current());
+        assert_eq!(error.unwrap_err().key(), key);
+    }
 }
 
 #[tokio::test]
