@@ -5,12 +5,16 @@
 
 mod answers;
 mod error;
+mod healing;
 mod hosted;
 mod proxied;
+mod purge;
+mod readers;
 
-pub use answers::{Blob, Listing, ManifestInfo, Pushed};
+pub use answers::{Blob, BlobLocation, Listing, ManifestInfo, Pushed};
 pub use error::{RegistryError, RegistryErrorKind};
 pub use hosted::{Chunk, Collected, Garbage, Hosted, Owner, Progress, UploadId, Writing, collect_garbage};
+pub use purge::{BytesFate, InvalidSelection, Purged, PurgedEntry, PurgedKind, Selection, purge};
 
 use std::sync::Arc;
 
@@ -21,12 +25,14 @@ use tokio::runtime::Handle;
 
 use crate::{
     catalog::Catalog,
-    config::Config,
+    config::{self, Config},
+    customers::{Customer, Customers},
     oci::{Digest, Reference},
     telemetry::{CacheStatus, Metrics},
-    tiers::{Staging, Tiers},
-    upstream::{Destination, Routes},
+    tiers::{Staging, Tiers, Wanted},
+    upstream::{Destination, Routes, Target},
 };
+use healing::Healing;
 use proxied::Proxied;
 
 /// All repositories of one server.
@@ -35,6 +41,9 @@ pub struct Registry {
     routes: ArcSwap<Routes>,
     proxied: Proxied,
     hosted: Hosted,
+    healing: Healing,
+    customers: ArcSwap<Customers>,
+    redirect: ArcSwap<config::Redirect>,
 }
 
 impl Registry {
@@ -52,8 +61,11 @@ impl Registry {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let hosted = Hosted::open(handle.clone(), config.hosted.clone(), catalog.clone(), tiers.clone(), staging).await?;
-        let proxied = Proxied::new(handle, config.cache.clone(), catalog, tiers, metrics);
-        Ok(Self { routes: ArcSwap::from_pointee(routes), proxied, hosted })
+        let healing = Healing::new(handle.clone());
+        let proxied = Proxied::new(handle, config, catalog, tiers, metrics);
+        let customers = ArcSwap::from_pointee(Customers::new(&config.customer));
+        let redirect = ArcSwap::from_pointee(config.redirect.clone());
+        Ok(Self { routes: ArcSwap::from_pointee(routes), proxied, hosted, healing, customers, redirect })
     }
 
     /// Where requests lead, as of now.
@@ -69,8 +81,44 @@ impl Registry {
     /// Takes over new routes and new policies. Requests under way end with the old ones.
     pub fn reconfigure(&self, routes: Routes, config: &Config) {
         self.routes.store(Arc::new(routes));
-        self.proxied.reconfigure(config.cache.clone());
+        self.proxied.reconfigure(config);
         self.hosted.reconfigure(config.hosted.clone());
+        self.customers.store(Arc::new(Customers::new(&config.customer)));
+        self.redirect.store(Arc::new(config.redirect.clone()));
+    }
+
+    /// Which clients may be sent elsewhere, as of now.
+    pub fn redirect(&self) -> Arc<config::Redirect> {
+        self.redirect.load_full()
+    }
+
+    /// Has contents that were found damaged fetched again for repositories that mirror an upstream and may read them: two at once,
+    /// from the bucket that edges share or from the upstream. Returns at once; what nobody may read is left alone.
+    pub fn heal(&self, digests: Vec<Digest>) {
+        self.healing.request(digests, &self.proxied, self.routes());
+    }
+
+    /// A request as the tiers see it.
+    fn wanted(&self, target: &Target, customer: &Customer) -> Wanted {
+        let weight = self.customers.load().weight(customer);
+        Wanted { weight, customer: customer.shared_name().cloned(), unused_ttl: self.proxied.unused_ttl(target) }
+    }
+
+    /// Forgets what is selected of the repositories that mirror an upstream, and removes the bytes that no other repository
+    /// has; with `dry_run`, only tells what would be. The next pull asks the upstream anew. The caller may leave; it goes on.
+    ///
+    /// When this returns, none of the rows that were selected is there, and none comes back because of what the upstream said
+    /// before: of tags, manifests and leaves, a question that was asked before the purge is not written down after it; of a
+    /// transfer, an answer that came before is not. What the upstream says later counts, as for any pull. A transfer that is
+    /// under way goes on for its readers, and for who joins them in the same repository; its link is not made again, and
+    /// without one nobody reads its bytes once it has ended, unless the upstream gives its leave.
+    ///
+    /// # Errors
+    /// `Unsupported` when the selection names no upstream that is configured, or a hosted repository, or too much at once;
+    /// `Internal` when the catalog cannot be read or written, after which a part may be forgotten.
+    pub async fn purge(&self, selection: &Selection, dry_run: bool) -> Result<Purged, RegistryError> {
+        let what = selection.meant(&self.routes())?;
+        self.proxied.purge(what, dry_run).await
     }
 
     /// Opens a blob. Returns as soon as it is known that the bytes will come; for small ones of an upstream
@@ -78,10 +126,20 @@ impl Registry {
     ///
     /// # Errors
     /// `BlobUnknown` when the repository has no such blob; what the upstream failed with otherwise.
-    pub async fn blob(&self, at: &Destination, digest: &Digest) -> Result<Blob, RegistryError> {
+    pub async fn blob(&self, at: &Destination, digest: &Digest, customer: &Customer) -> Result<Blob, RegistryError> {
         match at {
-            Destination::Proxied(target) => self.proxied.blob(target, digest).await,
+            Destination::Proxied(target) => self.proxied.blob(target, digest, &self.wanted(target, customer)).await,
             Destination::Hosted(name) => self.hosted.blob(name, digest).await,
+        }
+    }
+
+    /// Where else a blob of `least` bytes or more can be read, if it may be read here: the repository has a link to it, as
+    /// [`Self::blob`] demands, and its length has been verified. `None` when it may not, when it is in no object store, and for
+    /// hosted repositories. Asks no upstream.
+    pub async fn blob_location(&self, at: &Destination, digest: &Digest, least: u64) -> Option<BlobLocation> {
+        match at {
+            Destination::Proxied(target) => self.proxied.blob_location(target, digest, least).await,
+            Destination::Hosted(_) => None,
         }
     }
 
@@ -100,9 +158,14 @@ impl Registry {
     ///
     /// # Errors
     /// `ManifestUnknown` when the repository has no such manifest; what the upstream failed with, when nothing stale helps.
-    pub async fn manifest(&self, at: &Destination, reference: &Reference) -> Result<(ManifestInfo, Bytes), RegistryError> {
+    pub async fn manifest(
+        &self,
+        at: &Destination,
+        reference: &Reference,
+        customer: &Customer,
+    ) -> Result<(ManifestInfo, Bytes), RegistryError> {
         match at {
-            Destination::Proxied(target) => self.proxied.manifest(target, reference).await,
+            Destination::Proxied(target) => self.proxied.manifest(target, reference, &self.wanted(target, customer)).await,
             Destination::Hosted(name) => self.hosted.manifest(name, reference).await,
         }
     }

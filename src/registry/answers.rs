@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use url::Url;
+
 use crate::{
     fill::Follower,
     oci::{ByteRange, Digest, MediaType},
@@ -49,6 +51,22 @@ impl Blob {
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blob").field("size", &self.size).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Where else a blob can be read that may be read here.
+#[derive(Clone)]
+pub struct BlobLocation {
+    /// Where: whoever has it needs nothing else, so that it is a secret.
+    pub url: Url,
+    /// The blob's length in bytes.
+    pub size: u64,
+}
+
+/// Without the signature.
+impl fmt::Debug for BlobLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobLocation").field("host", &self.url.host_str()).field("size", &self.size).finish_non_exhaustive()
     }
 }
 

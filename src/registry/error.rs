@@ -42,6 +42,8 @@ pub enum RegistryErrorKind {
     UpstreamTimeout,
     /// The upstream's answer cannot be used: wrong bytes, not a manifest, too large.
     BadUpstreamAnswer,
+    /// The servers that are asked in turn ask each other in a circle.
+    Loop,
     /// No such upload, or somebody else's.
     UploadUnknown,
     /// Somebody else is writing to the upload.
@@ -90,6 +92,9 @@ impl RegistryError {
                 (Ours::UpstreamUnavailable, "the upstream registry cannot be reached or fails")
             }
             Theirs::CredentialsRefused => (Ours::UpstreamUnavailable, "the upstream registry refuses the configured credentials"),
+            Theirs::Loop => {
+                (Ours::Loop, "the upstream leads back to a server that the request has passed through: a loop of upstreams")
+            }
             Theirs::Forbidden => (Ours::BadUpstreamAnswer, "the upstream registry leads to a place that is not allowed"),
             Theirs::RangeNotSatisfiable | Theirs::BadAnswer => {
                 (Ours::BadUpstreamAnswer, "the upstream registry's answer cannot be used")

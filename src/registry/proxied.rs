@@ -6,23 +6,32 @@
 //! Whatever needs the upstream runs on a runtime of its own, so that a client that leaves cancels nothing.
 
 mod blobs;
+mod heal;
 mod ledger;
+mod lineage;
 mod lists;
 mod manifests;
 mod negative;
+mod purge;
+mod purges;
+mod rules;
+mod shared_records;
+mod superseding;
 mod tags;
 
-use std::sync::Arc;
+pub(super) use purge::{What, Which, at_rest};
+
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
-use super::{Blob, Listing, ManifestInfo, RegistryError, RegistryErrorKind};
+use super::{Blob, BlobLocation, Listing, ManifestInfo, RegistryError, RegistryErrorKind};
 use crate::{
     catalog::{Catalog, Link, Repository, TagKey},
     coalesce::Coalesce,
-    config,
+    config::{self, Config},
     fill::Fills,
     oci::Digest,
     telemetry::Metrics,
@@ -33,6 +42,10 @@ use ledger::Links;
 use lists::Lists;
 use manifests::Stored;
 use negative::Negative;
+use purges::Purges;
+use rules::Rules;
+use shared_records::SharedRecords;
+use superseding::Superseding;
 use tags::Resolved;
 
 /// All repositories that mirror an upstream. Cheap to clone; clones are the same repositories.
@@ -43,7 +56,9 @@ pub(super) struct Proxied {
 
 #[derive(Debug)]
 struct Shared {
+    handle: Handle,
     policy: ArcSwap<config::Cache>,
+    rules: ArcSwap<Rules>,
     catalog: Arc<Catalog>,
     tiers: Arc<Tiers>,
     fills: Fills,
@@ -54,21 +69,22 @@ struct Shared {
     tag_questions: Coalesce<TagKey, Result<Resolved, RegistryError>>,
     /// Tags whose question has been found slow: who has something stale does not wait for it again.
     slow_tags: Cache<TagKey, ()>,
+    superseding: Superseding,
+    purges: Purges,
+    records: Arc<SharedRecords>,
 }
 
 impl Proxied {
     /// Work that outlives a request runs on `handle`.
-    pub(super) fn new(
-        handle: Handle,
-        policy: config::Cache,
-        catalog: Arc<Catalog>,
-        tiers: Arc<Tiers>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let ledger = Arc::new(Links::new(catalog.clone()));
-        let fills = Fills::new(handle.clone(), tiers.clone(), metrics, ledger, policy.max_fills);
+    pub(super) fn new(handle: Handle, config: &Config, catalog: Arc<Catalog>, tiers: Arc<Tiers>, metrics: Arc<Metrics>) -> Self {
+        let records = Arc::new(SharedRecords::new(handle.clone(), tiers.clone()));
+        let ledger = Arc::new(Links::new(handle.clone(), catalog.clone(), records.clone()));
+        let fills = Fills::new(handle.clone(), tiers.clone(), metrics, ledger, config.cache.max_fills);
+        let superseding = Superseding::new(handle.clone(), catalog.clone(), tiers.clone());
         let shared = Shared {
-            policy: ArcSwap::from_pointee(policy),
+            handle: handle.clone(),
+            policy: ArcSwap::from_pointee(config.cache.clone()),
+            rules: ArcSwap::from_pointee(Rules::new(config)),
             catalog,
             tiers,
             fills,
@@ -78,13 +94,34 @@ impl Proxied {
             manifest_fetches: Coalesce::new(handle.clone()),
             tag_questions: Coalesce::new(handle),
             slow_tags: Cache::new(10_000),
+            superseding,
+            purges: Purges::new(),
+            records,
         };
         Self { shared: Arc::new(shared) }
     }
 
+    /// The rows that say who may read what.
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog.clone()
+    }
+
+    /// Whether a transfer of a content is under way.
+    pub(super) fn is_under_way(&self, digest: &Digest) -> bool {
+        self.shared.fills.is_under_way(digest)
+    }
+
     /// Takes over a new policy. Requests under way end with the old one.
-    pub(super) fn reconfigure(&self, policy: config::Cache) {
-        self.shared.policy.store(Arc::new(policy));
+    pub(super) fn reconfigure(&self, config: &Config) {
+        self.shared.policy.store(Arc::new(config.cache.clone()));
+        self.shared.rules.store(Arc::new(Rules::new(config)));
+    }
+}
+
+impl Proxied {
+    /// After what time without a request a content of a repository may leave the cache.
+    pub(super) fn unused_ttl(&self, target: &Target) -> Option<Duration> {
+        self.shared.rules.load().unused_ttl(&repository(target))
     }
 }
 
@@ -97,9 +134,21 @@ impl Shared {
         })
     }
 
-    /// Makes a link. Nobody waits until it is durable: a link that a crash takes away is asked for again.
+    /// Makes a link that the upstream has given leave for, and tells other edges. Nobody waits until it is durable: a link that a
+    /// crash takes away is asked for again.
     fn put_link(&self, repository: &Repository, digest: &Digest, link: Link) {
+        self.records.put_link(repository, digest, &link);
         drop(self.catalog.put_link(repository, digest, link));
+    }
+}
+
+impl Shared {
+    /// The link of a content as another edge has told it, where there is none here; it is this edge's too from now on.
+    async fn adopt_link(&self, repository: &Repository, digest: &Digest) -> Option<Link> {
+        let asked = self.purges.now();
+        let link = self.records.link(repository, digest).await?;
+        self.purges.record(asked, || drop(self.catalog.put_link(repository, digest, link.clone())));
+        Some(link)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+use super::shared_records::SharedRecords;
 use crate::{
     catalog::{Catalog, Link, Repository},
     fill::{Ledger, Source},
@@ -11,28 +14,34 @@ use crate::{
 /// Writes into the catalog what transfers tell.
 #[derive(Debug)]
 pub(super) struct Links {
+    handle: Handle,
     catalog: Arc<Catalog>,
+    records: Arc<SharedRecords>,
 }
 
 impl Links {
-    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog }
+    pub(super) fn new(handle: Handle, catalog: Arc<Catalog>, records: Arc<SharedRecords>) -> Self {
+        Self { handle, catalog, records }
     }
+}
 
-    /// Nobody waits until it is durable: a link that a crash takes away is asked for again.
-    fn put(&self, source: &Source, digest: &Digest, size: Option<u64>) {
-        let repository = Repository { route: source.route.clone(), name: source.repository.clone() };
-        drop(self.catalog.put_link(&repository, digest, Link { size, media_type: None }));
-    }
+fn repository(source: &Source) -> Repository {
+    Repository { route: source.route.clone(), name: source.repository.clone() }
 }
 
 impl Ledger for Links {
     fn granted(&self, source: &Source, digest: &Digest) {
-        // What an upstream announces as the length is not to be relied on.
-        self.put(source, digest, None);
+        // What an upstream announces as the length is not to be relied on. Nobody waits until the link is durable: one that a
+        // crash takes away is asked for again.
+        drop(self.catalog.put_link(&repository(source), digest, Link { size: None, media_type: None }));
     }
 
     fn verified(&self, source: &Source, digest: &Digest, size: u64) {
-        self.put(source, digest, Some(size));
+        // The upstream gave its leave at the beginning. A link that was purged since does not come back.
+        let repository = repository(source);
+        self.handle.spawn(self.catalog.size_link(&repository, digest, size));
+        if matches!(self.catalog.link(&repository, digest), Ok(Some(_))) {
+            self.records.put_link(&repository, digest, &Link { size: Some(size), media_type: None });
+        }
     }
 }

@@ -35,6 +35,16 @@ impl Lists {
     }
 }
 
+impl Lists {
+    /// Forgets all lists of the repositories that `meant` says yes to.
+    pub(super) fn forget(&self, meant: impl Fn(&Repository) -> bool) {
+        let tags: Vec<_> = self.tags.cache.iter().map(|(key, _)| key).filter(|key| meant(key)).collect();
+        tags.iter().for_each(|key| self.tags.cache.invalidate(&**key));
+        let referrers: Vec<_> = self.referrers.cache.iter().map(|(key, _)| key).filter(|key| meant(&key.0)).collect();
+        referrers.iter().for_each(|key| self.referrers.cache.invalidate(&**key));
+    }
+}
+
 impl Proxied {
     /// All tags of a repository, in byte order.
     ///

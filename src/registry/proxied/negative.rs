@@ -50,6 +50,12 @@ impl Negative {
         }
     }
 
+    /// Forgets all absences that `meant` says yes to: the upstream is asked anew.
+    pub(super) fn forget(&self, meant: impl Fn(&Repository, &Wanted) -> bool) {
+        let keys: Vec<_> = self.absent.iter().filter(|(key, _)| meant(&key.0, &key.1)).map(|(key, _)| key).collect();
+        keys.iter().for_each(|key| self.absent.invalidate(&**key));
+    }
+
     /// Notes that a manifest or a tag names it.
     pub(super) fn announce(&self, repository: &Repository, wanted: Wanted) {
         let key = (repository.clone(), wanted);

@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted};
+use super::{ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted, purges::Moment};
 use crate::{
     catalog::{Repository, TagKey, TagRow},
     config::OnDelete,
-    oci::{Reference, Tag},
+    oci::{Digest, Reference, Tag},
     telemetry::{CacheStatus, MissReason, TierName},
-    upstream::Target,
+    upstream::{Staleness, Target},
 };
 
 /// What whoever resolves a tag is going to need.
@@ -41,11 +41,12 @@ impl Proxied {
         need: Need,
     ) -> Result<(ManifestInfo, Option<Bytes>), RegistryError> {
         let shared = &*self.shared;
-        let policy = shared.policy.load();
+        let (policy, rules) = (shared.policy.load(), shared.rules.load());
+        let tag_ttl = rules.tag_ttl(repository);
         let key = TagKey { repository: repository.clone(), tag: tag.clone() };
         let known = shared.tag(&key);
         if let Some(row) = &known
-            && row.age().is_some_and(|age| age < policy.tag_ttl)
+            && (row.age().is_some_and(|age| age < tag_ttl) || rules.is_immutable(&key))
         {
             return Ok(answer(row.clone(), CacheStatus::Hit(TierName::Catalog), None));
         }
@@ -53,7 +54,7 @@ impl Proxied {
             return Err(RegistryError::remembered(RegistryErrorKind::ManifestUnknown));
         }
         // A row from the future, after the clock was set back, may be served while the upstream is away.
-        let longest = policy.tag_ttl.saturating_add(policy.stale_if_error);
+        let longest = tag_ttl.saturating_add(policy.stale_if_error);
         let servable = known.clone().filter(|row| row.age().is_none_or(|age| age < longest));
         let patience = match &servable {
             None => Duration::MAX,
@@ -70,13 +71,17 @@ impl Proxied {
             }
             Ok(Err(error)) => error,
             Err(_) => {
-                shared.slow_tags.insert(key, ());
+                shared.slow_tags.insert(key.clone(), ());
                 RegistryError::slow()
             }
         };
         let keep_deleted = error.kind == RegistryErrorKind::ManifestUnknown && policy.on_delete == OnDelete::Keep;
         match servable {
             Some(row) if error.allows_stale() || keep_deleted => Ok(answer(row, CacheStatus::Stale(error.stale_reason()), None)),
+            None if error.allows_stale() => match shared.adopt_tag(&key, longest).await {
+                Some(row) => Ok(answer(row, CacheStatus::Stale(error.stale_reason()), None)),
+                None => Err(error),
+            },
             _ => Err(error),
         }
     }
@@ -91,8 +96,10 @@ impl Proxied {
     ) -> Result<(Resolved, bool), RegistryError> {
         let (proxied, target, tag_key) = (self.clone(), target.clone(), key.clone());
         let work = move || async move {
-            let result = proxied.revalidate(&target, &tag_key, known, need).await;
-            proxied.shared.note(&tag_key, &result).await;
+            let asked = proxied.shared.purges.now();
+            let old = known.as_ref().map(|row| row.digest);
+            let result = proxied.revalidate(&target, &tag_key, known, need, asked).await;
+            proxied.shared.note(&tag_key, old, &result, asked).await;
             result
         };
         let (resolved, joined) = self.shared.tag_questions.run(key, work).await?;
@@ -106,6 +113,7 @@ impl Proxied {
         key: &TagKey,
         known: Option<TagRow>,
         need: Need,
+        asked: Moment,
     ) -> Result<Resolved, RegistryError> {
         let origin = &target.route.origin;
         let reference = Reference::Tag(key.tag.clone());
@@ -113,27 +121,30 @@ impl Proxied {
         let status = CacheStatus::Miss(if known.is_some() { MissReason::Changed } else { MissReason::Absent });
         if known.is_some() || need == Need::Head {
             let head = origin.manifest_head(&target.repository, &reference).await.map_err(unknown)?;
+            let stale = head.as_ref().and_then(|head| head.stale);
             match (head, known) {
                 (Some(head), Some(row)) if head.digest == row.digest => {
                     let row = TagRow { confirmed: SystemTime::now(), ..row };
-                    return Ok(Resolved { row, status: CacheStatus::Revalidated, bytes: None });
+                    return Ok(Resolved { row, status: CacheStatus::Revalidated, bytes: None }.marked(stale));
                 }
                 (Some(head), _) if need == Need::Bytes => {
-                    let (stored, _) = self.fetch(target, &key.repository, &head.digest).await?;
-                    return Ok(Resolved::of(stored, status));
+                    let digest = head.digest;
+                    let (stored, _) = self.fetch(target, &key.repository, &digest, Some(head)).await?;
+                    return Ok(Resolved::of(stored, status).marked(stale));
                 }
                 (Some(head), _) => {
                     if let (Some(media_type), Some(size)) = (head.content_type, head.size) {
                         let row = TagRow { digest: head.digest, media_type, size, confirmed: SystemTime::now() };
-                        return Ok(Resolved { row, status, bytes: None });
+                        return Ok(Resolved { row, status, bytes: None }.marked(stale));
                     }
                 }
                 (None, _) => {}
             }
         }
         let fetched = origin.manifest(&target.repository, &reference).await.map_err(unknown)?;
-        let stored = self.shared.take_in(&key.repository, fetched, None).await?;
-        Ok(Resolved::of(stored, status))
+        let stale = fetched.stale;
+        let stored = self.shared.take_in(&key.repository, fetched, None, asked).await?;
+        Ok(Resolved::of(stored, status).marked(stale))
     }
 }
 
@@ -147,6 +158,16 @@ impl Resolved {
         };
         Self { row, status, bytes: Some(stored.bytes) }
     }
+
+    /// What a parent knows only from its cache was confirmed when the parent last heard it, and is as stale here as there.
+    fn marked(mut self, stale: Option<Staleness>) -> Self {
+        if let Some(Staleness { reason, age }) = stale {
+            let now = self.row.confirmed;
+            self.row.confirmed = now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+            self.status = CacheStatus::Stale(reason);
+        }
+        self
+    }
 }
 
 impl Shared {
@@ -157,21 +178,42 @@ impl Shared {
         })
     }
 
-    /// Keeps what the upstream said.
-    async fn note(&self, key: &TagKey, result: &Result<Resolved, RegistryError>) {
+    /// What a tag names as another edge has told it, where this edge knows nothing that may be served. It is this edge's too from
+    /// now on, as old as it is.
+    async fn adopt_tag(&self, key: &TagKey, longest: Duration) -> Option<TagRow> {
+        let asked = self.purges.now();
+        let row = self.records.tag(key).await?;
+        if row.age().is_some_and(|age| age >= longest) {
+            return None;
+        }
+        self.purges.record(asked, || drop(self.catalog.put_tag(key, row.clone())));
+        Some(row)
+    }
+
+    /// Keeps what the upstream said of a tag that named `old`, unless there was a purge since it was asked.
+    async fn note(&self, key: &TagKey, old: Option<Digest>, result: &Result<Resolved, RegistryError>, asked: Moment) {
         self.slow_tags.invalidate(key);
         match result {
             Ok(Resolved { row, .. }) => {
                 self.negative.announce(&key.repository, Wanted::Manifest(Reference::Digest(row.digest)));
-                // Nobody waits until it is durable: a row that a crash takes away is asked for again.
-                drop(self.catalog.put_tag(key, row.clone()));
+                self.purges.record(asked, || {
+                    self.records.put_tag(key, row);
+                    let noted = self.catalog.put_tag(key, row.clone());
+                    // Nobody waits until it is durable: a row that a crash takes away is asked for again.
+                    if let Some(old) = old.filter(|old| *old != row.digest) {
+                        self.superseding.tag_moved(key.clone(), old, noted);
+                    }
+                });
             }
             Err(error) if error.kind == RegistryErrorKind::ManifestUnknown => {
                 self.negative.add(&key.repository, wanted(&key.tag));
-                if self.policy.load().on_delete == OnDelete::Follow
-                    && let Err(error) = self.catalog.remove_tag(key).await
-                {
-                    tracing::error!(%error, "cannot forget a tag");
+                if self.policy.load().on_delete == OnDelete::Follow {
+                    if old.is_some() {
+                        self.records.forget_tag(key);
+                    }
+                    if let Err(error) = self.catalog.remove_tag(key).await {
+                        tracing::error!(%error, "cannot forget a tag");
+                    }
                 }
             }
             Err(_) => {}
