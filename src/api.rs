@@ -8,6 +8,7 @@ mod admin;
 mod admin_token;
 mod answer;
 mod blobs;
+mod cache;
 mod conditional;
 mod error;
 mod exchange;
@@ -18,11 +19,15 @@ mod listener;
 mod manifests;
 mod page;
 mod path;
+mod purge;
 mod query;
+mod redirect;
 mod referrers;
 mod repositories;
 mod request_body;
+mod requester;
 mod routes;
+mod scrub;
 mod server;
 mod tags;
 mod transport;
@@ -30,6 +35,11 @@ mod uploads;
 
 pub use admin::{GarbageEntry, GarbageReport};
 pub use admin_token::AdminToken;
+pub use cache::{
+    BlobDetails, BlobReport, BlobsReport, CacheReport, CustomerReport, HostedReport, ObjectReport, PlaceReport, TierReport,
+};
+pub use purge::{PurgeEntry, PurgeReport};
+pub use scrub::{DamageReport, ScrubReport, ScrubState};
 pub use server::{Running, Settings, serve};
 
 use std::sync::Arc;
@@ -38,11 +48,12 @@ use access_log::AccessLog;
 use actix_web::HttpRequest;
 use request_body::Patience;
 
-use crate::{customers::Customer, registry::Registry, telemetry::Metrics};
+use crate::{customers::Customer, registry::Registry, telemetry::Metrics, tiers::Tiers};
 
 /// What every request needs.
 struct Service {
     registry: Arc<Registry>,
+    tiers: Arc<Tiers>,
     metrics: Arc<Metrics>,
     customer_header: String,
     patience: Patience,

@@ -12,10 +12,12 @@ use utoipa::OpenApi;
 use super::{
     Service,
     answer::{Answer, JSON, NO_CACHE},
+    cache,
     error::ApiError,
-    health, layers,
+    health, layers, purge,
     query::Query,
     routes::method_not_allowed,
+    scrub,
 };
 use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
 
@@ -23,7 +25,20 @@ use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Harbinger", description = "What Harbinger answers beside the OCI distribution API."),
-    paths(layers::upload, layers::request, collect_garbage, health::alive, health::ready, health::metrics),
+    paths(
+        layers::upload,
+        layers::request,
+        collect_garbage,
+        purge::purge,
+        scrub::begin,
+        scrub::state,
+        cache::usage,
+        cache::blobs,
+        cache::blob,
+        health::alive,
+        health::ready,
+        health::metrics
+    ),
     modifiers(&Token)
 )]
 struct Description;
@@ -102,22 +117,31 @@ pub(super) async fn collect_garbage(service: &Service, request: &HttpRequest, qu
         return Ok(method_not_allowed("POST"));
     }
     authorize(service, request)?;
-    let dry_run = match query.dry_run.as_deref() {
-        None | Some("false") => false,
-        Some("true" | "") => true,
-        Some(_) => return Err(bad("'dry_run' is true or false")),
-    };
+    let dry_run = dry_run(query)?;
     let hosted = service.registry.hosted();
     let grace = query.grace.as_deref().map(humantime_serde::re::humantime::parse_duration).transpose();
     let grace: Option<Duration> = grace.map_err(|error| bad(&format!("'grace' is not a duration such as 10m: {error}")))?;
     let collected = hosted.collect(grace.unwrap_or_else(|| hosted.grace()), dry_run).await?;
-    // Strings and numbers cannot fail to be written as JSON.
-    let json = serde_json::to_vec(&GarbageReport::new(&collected, dry_run)).unwrap_or_default();
-    Ok(Answer::new(StatusCode::OK, CacheStatus::None).header(header::CACHE_CONTROL, NO_CACHE).bytes(JSON, json))
+    Ok(told(&GarbageReport::new(&collected, dry_run)))
+}
+
+/// A report of strings and numbers, which cannot fail to be written as JSON.
+pub(super) fn told(report: &impl Serialize) -> Answer {
+    let json = serde_json::to_vec(report).unwrap_or_default();
+    Answer::new(StatusCode::OK, CacheStatus::None).header(header::CACHE_CONTROL, NO_CACHE).bytes(JSON, json)
+}
+
+/// Whether a change is only to be told of.
+pub(super) fn dry_run(query: &Query<'_>) -> Result<bool, ApiError> {
+    match query.dry_run.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true" | "") => Ok(true),
+        Some(_) => Err(bad("'dry_run' is true or false")),
+    }
 }
 
 /// The operator has the token, which only who can read the data folder knows.
-fn authorize(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn authorize(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if service.admin_token.matches(given) {
@@ -127,6 +151,7 @@ fn authorize(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message))
 }
 
-fn bad(message: &str) -> ApiError {
+/// 400.
+pub(super) fn bad(message: &str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message)
 }

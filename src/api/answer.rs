@@ -8,14 +8,23 @@ use actix_web::http::{
 };
 use bytes::Bytes;
 
-use crate::{oci::Digest, telemetry::CacheStatus, tiers::Body};
+use crate::{oci::Digest, telemetry::CacheStatus, tiers::Body, upstream::Destination};
 
 pub(super) static API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 static CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-/// What is never different under one digest may be kept by everyone for a year, the longest that is in use.
-pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What never differs under one digest may be kept for a year, the longest that is in use: by everyone if it is public, and
+/// else only by the client. Whoever reaches this server may read it, but who reaches a cache in front of it is not known here.
+pub(super) fn immutable(destination: &Destination) -> HeaderValue {
+    HeaderValue::from_static(match destination.is_public() {
+        true => "public, max-age=31536000, immutable",
+        false => "private, max-age=31536000, immutable",
+    })
+}
+
+/// What is true for one request alone.
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// What a tag names may change: whoever keeps it has to ask again.
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -90,6 +99,11 @@ impl Answer {
         quoted.push('"');
         let plain = &quoted[1..quoted.len() - 1];
         self.text_header(CONTENT_DIGEST.clone(), plain).text_header(header::ETAG, &quoted)
+    }
+
+    /// The digest of a content that is not in this answer.
+    pub(super) fn digest_alone(self, digest: &Digest) -> Self {
+        self.text_header(CONTENT_DIGEST.clone(), &digest.to_string())
     }
 
     pub(super) fn retry_after(self, seconds: u64) -> Self {

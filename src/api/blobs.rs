@@ -6,15 +6,17 @@ use actix_web::http::{
 };
 
 use super::{
-    answer::{Answer, IMMUTABLE},
+    answer::{Answer, immutable},
     conditional,
     error::ApiError,
+    redirect,
     routes::{Ask, Push},
 };
 use crate::{
     oci::{Digest, ErrorCode, RangeRequest, Selected},
     registry::Blob,
     telemetry::CacheStatus,
+    upstream::Destination,
 };
 
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -29,11 +31,14 @@ pub(super) async fn answer(ask: Ask<'_>, digest: &str) -> Result<Answer, ApiErro
         let (size, status) = registry.blob_head(&ask.destination, &digest).await?;
         let code = if has_already { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let size = if has_already { Some(0) } else { size };
-        return Ok(describe(code, status, &digest).length(size));
+        return Ok(describe(code, status, &digest, &ask.destination).length(size));
     }
-    let blob = registry.blob(&ask.destination, &digest).await?;
+    if let Some(elsewhere) = redirect::answer(&ask, &digest).await {
+        return Ok(elsewhere);
+    }
+    let blob = registry.blob(&ask.destination, &digest, &ask.customer).await?;
     let range = RangeRequest::parse(conditional::range(headers, &digest));
-    Ok(send(blob, &digest, range))
+    Ok(send(blob, &digest, range, &ask.destination))
 }
 
 /// end-10: takes a blob out of a repository.
@@ -42,24 +47,24 @@ pub(super) async fn delete(push: Push<'_>, digest: &str) -> Result<Answer, ApiEr
     Ok(Answer::new(StatusCode::ACCEPTED, CacheStatus::None))
 }
 
-fn send(blob: Blob, digest: &Digest, range: RangeRequest) -> Answer {
+fn send(blob: Blob, digest: &Digest, range: RangeRequest, destination: &Destination) -> Answer {
     let (size, status) = (blob.size, blob.status);
     let selected = size.map_or(Selected::Whole, |size| range.select(size));
     match (selected, size) {
-        (Selected::Part(part), Some(size)) => describe(StatusCode::PARTIAL_CONTENT, status, digest)
+        (Selected::Part(part), Some(size)) => describe(StatusCode::PARTIAL_CONTENT, status, digest, destination)
             .text_header(header::CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1))
             .body(blob.into_body(Some(part)), Some(part.len())),
         (Selected::Unsatisfiable, Some(size)) => unsatisfiable(size, status),
-        _ => describe(StatusCode::OK, status, digest).body(blob.into_body(None), size),
+        _ => describe(StatusCode::OK, status, digest, destination).body(blob.into_body(None), size),
     }
 }
 
-fn describe(code: StatusCode, status: CacheStatus, digest: &Digest) -> Answer {
+fn describe(code: StatusCode, status: CacheStatus, digest: &Digest, destination: &Destination) -> Answer {
     Answer::new(code, status)
         .digest(digest)
         .header(header::CONTENT_TYPE, OCTET_STREAM)
         .header(header::ACCEPT_RANGES, BYTES)
-        .header(header::CACHE_CONTROL, IMMUTABLE)
+        .header(header::CACHE_CONTROL, immutable(destination))
 }
 
 fn unsatisfiable(size: u64, status: CacheStatus) -> Answer {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use serde::Serialize;
 
-use super::answer::{Answer, JSON};
+use super::answer::{Answer, JSON, NO_STORE};
 use crate::{
     oci::{ErrorCode, InvalidDigest, InvalidName},
     registry::{RegistryError, RegistryErrorKind as Kind},
@@ -45,7 +45,8 @@ impl ApiError {
         let item = Item { code: self.code.as_str(), message: &self.message, detail: None };
         // Strings cannot fail to be written as JSON.
         let json = serde_json::to_vec(&Document { errors: [item] }).unwrap_or_default();
-        let mut answer = Answer::new(self.status, self.cache).bytes(JSON, json);
+        // A cache in front is not to remember failures longer than this server does.
+        let mut answer = Answer::new(self.status, self.cache).header(header::CACHE_CONTROL, NO_STORE).bytes(JSON, json);
         if let Some(seconds) = self.retry_after {
             answer = answer.retry_after(seconds);
         }
@@ -65,6 +66,7 @@ impl From<RegistryError> for ApiError {
             Kind::UpstreamUnavailable if error.retry_after.is_some() => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unknown),
             Kind::UpstreamUnavailable | Kind::BadUpstreamAnswer => (StatusCode::BAD_GATEWAY, ErrorCode::Unknown),
             Kind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unknown),
+            Kind::Loop => (StatusCode::LOOP_DETECTED, ErrorCode::Unsupported),
             Kind::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
             Kind::UploadBusy => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
             Kind::OutOfOrder { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
@@ -95,7 +97,7 @@ fn cache_status(error: &RegistryError) -> CacheStatus {
         Kind::ManifestUnknown | Kind::BlobUnknown | Kind::NameUnknown | Kind::Denied if error.upstream().is_some() => {
             CacheStatus::Miss(MissReason::UpstreamRefused)
         }
-        Kind::RateLimited | Kind::UpstreamUnavailable | Kind::UpstreamTimeout | Kind::BadUpstreamAnswer => {
+        Kind::RateLimited | Kind::UpstreamUnavailable | Kind::UpstreamTimeout | Kind::BadUpstreamAnswer | Kind::Loop => {
             CacheStatus::Miss(MissReason::UpstreamFailed)
         }
         _ => CacheStatus::None,
@@ -145,6 +147,7 @@ mod tests {
             (Kind::UpstreamUnavailable, 502, "UNKNOWN"),
             (Kind::UpstreamTimeout, 504, "UNKNOWN"),
             (Kind::BadUpstreamAnswer, 502, "UNKNOWN"),
+            (Kind::Loop, 508, "UNSUPPORTED"),
             (Kind::UploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN"),
             (Kind::UploadBusy, 409, "BLOB_UPLOAD_INVALID"),
             (Kind::OutOfOrder { received: 1 }, 416, "BLOB_UPLOAD_INVALID"),
@@ -204,5 +207,6 @@ mod tests {
         assert_eq!(json["errors"][0]["code"], "NAME_UNKNOWN");
         assert!(json["errors"][0]["message"].as_str().unwrap().contains("a\"\n\u{1b}[31m"));
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.headers.contains(&(header::CACHE_CONTROL, NO_STORE)));
     }
 }

@@ -15,12 +15,13 @@ use super::{
     exchange::Exchange,
     query::Query,
     request_body::RequestBody,
+    requester,
     routes::{Ask, Push, method_not_allowed, read_only},
     uploads,
 };
 use crate::{
     oci::{ErrorCode, Tag},
-    upstream::{Address, Destination},
+    upstream::{Address, Destination, Hops},
 };
 
 /// A layer that was taken in.
@@ -112,6 +113,7 @@ pub(super) async fn upload(
     responses(
         (status = 200, description = "The layer", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part of it that `Range` asked for", content_type = "application/octet-stream"),
+        (status = 307, description = "The layer is at `Location`, if `[redirect]` says so and the header `X-Harbinger-No-Redirect` does not"),
         (status = 400, description = "A parameter is missing or malformed"),
         (status = 404, description = "The repository has no such layer"),
         (status = 502, description = "The upstream cannot be reached or fails"),
@@ -128,11 +130,13 @@ pub(super) async fn request(
     }
     let image = query.image.as_deref().ok_or_else(|| missing("image"))?;
     let hash = query.layer_hash.as_deref().ok_or_else(|| missing("layerHash"))?;
-    exchange.note_customer(&service.customer(request, query.customer.as_deref()));
+    let customer = service.customer(request, query.customer.as_deref());
+    exchange.note_customer(&customer);
     let destination = resolve(service, without_reference(image))?;
     exchange.note_destination(&destination, hash);
+    let destination = destination.on_behalf_of(&requester::requester(request, &customer, Hops::default()));
     let is_head = *request.method() == Method::HEAD;
-    blobs::answer(Ask { service, request, query, destination, is_head }, hash).await
+    blobs::answer(Ask { service, request, query, destination, customer, is_head }, hash).await
 }
 
 fn resolve(service: &Service, image: &str) -> Result<Destination, ApiError> {

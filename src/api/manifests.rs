@@ -6,7 +6,7 @@ use actix_web::http::{
 };
 
 use super::{
-    answer::{Answer, IMMUTABLE, NO_CACHE},
+    answer::{Answer, NO_CACHE, immutable},
     conditional,
     error::ApiError,
     freshness,
@@ -19,6 +19,7 @@ use crate::{
     registry::ManifestInfo,
     telemetry::CacheStatus,
     tiers::Body,
+    upstream::Destination,
 };
 
 /// Tags that one push may give a manifest.
@@ -31,16 +32,16 @@ pub(super) async fn answer(ask: Ask<'_>, reference: &str) -> Result<Answer, ApiE
     if ask.is_head || conditional::is_conditional(headers) {
         let info = registry.manifest_head(&ask.destination, &reference).await?;
         if conditional::has_already(headers, &info.digest) {
-            return Ok(describe(StatusCode::NOT_MODIFIED, &info, &reference));
+            return Ok(describe(StatusCode::NOT_MODIFIED, &info, &reference, &ask.destination));
         }
         if ask.is_head {
-            return Ok(describe(StatusCode::OK, &info, &reference).length(Some(info.size)));
+            return Ok(describe(StatusCode::OK, &info, &reference, &ask.destination).length(Some(info.size)));
         }
     }
     // A range is ignored: manifests are small, and RFC 9110 allows it.
-    let (info, bytes) = registry.manifest(&ask.destination, &reference).await?;
+    let (info, bytes) = registry.manifest(&ask.destination, &reference, &ask.customer).await?;
     let size = bytes.len() as u64;
-    Ok(describe(StatusCode::OK, &info, &reference).body(Body::Bytes(bytes), Some(size)))
+    Ok(describe(StatusCode::OK, &info, &reference, &ask.destination).body(Body::Bytes(bytes), Some(size)))
 }
 
 /// end-7: takes a manifest in.
@@ -98,10 +99,10 @@ fn parse(reference: &str) -> Result<Reference, ApiError> {
     })
 }
 
-fn describe(code: StatusCode, info: &ManifestInfo, reference: &Reference) -> Answer {
+fn describe(code: StatusCode, info: &ManifestInfo, reference: &Reference, destination: &Destination) -> Answer {
     let answer = Answer::new(code, info.status).digest(&info.digest).text_header(header::CONTENT_TYPE, info.media_type.as_str());
     match reference {
-        Reference::Digest(_) => answer.header(header::CACHE_CONTROL, IMMUTABLE),
+        Reference::Digest(_) => answer.header(header::CACHE_CONTROL, immutable(destination)),
         Reference::Tag(_) => {
             let answer = answer.header(header::CACHE_CONTROL, NO_CACHE);
             freshness::tell(answer, info.status, info.age)
@@ -133,6 +134,10 @@ mod tests {
         answer.headers.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.to_str().unwrap())
     }
 
+    fn hosted() -> Destination {
+        Destination::Hosted("local/app".parse().unwrap())
+    }
+
     #[test]
     fn bad_references() {
         for (reference, status) in [(".INVALID_MANIFEST_NAME", 404), ("", 404), ("sha256:abc", 400), ("md5:00", 400)] {
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn a_stale_tag_tells_its_age_and_why() {
         let stale = CacheStatus::Stale(StaleReason::UpstreamError);
-        let answer = describe(StatusCode::OK, &info(stale), &"latest".parse().unwrap());
+        let answer = describe(StatusCode::OK, &info(stale), &"latest".parse().unwrap(), &hosted());
         assert_eq!(value(&answer, "age"), Some("90"));
         assert!(value(&answer, "warning").unwrap().starts_with("299 - \""));
         assert_eq!(value(&answer, "cache-control"), Some("no-cache"));
@@ -153,8 +158,8 @@ mod tests {
     #[test]
     fn a_digest_never_changes() {
         let info = info(CacheStatus::Stale(StaleReason::UpstreamError));
-        let answer = describe(StatusCode::OK, &info, &Reference::Digest(info.digest));
-        assert_eq!(value(&answer, "cache-control"), Some("public, max-age=31536000, immutable"));
+        let answer = describe(StatusCode::OK, &info, &Reference::Digest(info.digest), &hosted());
+        assert_eq!(value(&answer, "cache-control"), Some("private, max-age=31536000, immutable"));
         assert_eq!(value(&answer, "warning"), None);
         assert_eq!(value(&answer, "docker-content-digest"), Some(info.digest.to_string().as_str()));
         assert_eq!(value(&answer, "etag"), Some(format!("\"{}\"", info.digest).as_str()));

@@ -25,6 +25,16 @@ pub(super) enum Resource<'a> {
     OpenApi,
     /// `/api/v1/gc`
     Garbage,
+    /// `/api/v1/purge`
+    Purge,
+    /// `/api/v1/scrub`
+    Scrub,
+    /// `/api/v1/cache`
+    Cache,
+    /// `/api/v1/cache/blobs`
+    CachedBlobs,
+    /// `/api/v1/cache/blobs/<digest>`
+    CachedBlob(&'a str),
     /// A path of the distribution API.
     Registry {
         /// `X` of `/X/v2/…`.
@@ -97,7 +107,14 @@ pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
         "/layer/request" => return Ok(Resource::LayerRequest),
         "/api/v1/openapi.json" => return Ok(Resource::OpenApi),
         "/api/v1/gc" => return Ok(Resource::Garbage),
+        "/api/v1/purge" => return Ok(Resource::Purge),
+        "/api/v1/scrub" => return Ok(Resource::Scrub),
+        "/api/v1/cache" => return Ok(Resource::Cache),
+        "/api/v1/cache/blobs" => return Ok(Resource::CachedBlobs),
         _ => {}
+    }
+    if let Some(digest) = path.strip_prefix("/api/v1/cache/blobs/") {
+        return Ok(Resource::CachedBlob(digest));
     }
     let Some((prefix, rest)) = split_version(path) else {
         return Ok(Resource::Unknown);
@@ -197,6 +214,8 @@ mod tests {
         assert_eq!(parse("/healthz"), Ok(Resource::Alive));
         assert_eq!(parse("/readyz"), Ok(Resource::Ready));
         assert_eq!(parse("/metrics"), Ok(Resource::Metrics));
+        assert_eq!(parse("/api/v1/cache/blobs"), Ok(Resource::CachedBlobs));
+        assert_eq!(parse("/api/v1/cache/blobs/sha256:1"), Ok(Resource::CachedBlob("sha256:1")));
         for path in ["", "/", "*", "//v2//a", "/v1/", "/v22/a", "/a/b/v2/c", "/favicon.ico", "/%2e%2e/etc"] {
             assert_eq!(parse(path), Ok(Resource::Unknown), "{path}");
         }

@@ -38,8 +38,20 @@ pub(super) struct Query<'a> {
     pub(super) layer_hash: Option<Cow<'a, str>>,
     /// `dry_run`: whether a change is only to be told of.
     pub(super) dry_run: Option<Cow<'a, str>>,
+    /// `what`: the part of the cache that is meant.
+    pub(super) what: Option<Cow<'a, str>>,
     /// `grace`: how new something has to be, to be spared.
     pub(super) grace: Option<Cow<'a, str>>,
+    /// `rate`: bytes per second.
+    pub(super) rate: Option<Cow<'a, str>>,
+    /// `tier`: the one that is meant.
+    pub(super) tier: Option<Cow<'a, str>>,
+    /// `sort`: what comes first.
+    pub(super) sort: Option<Cow<'a, str>>,
+    /// `limit`: how many at most.
+    pub(super) count: Option<Cow<'a, str>>,
+    /// `offset`: how many of the first are left out.
+    pub(super) offset: Option<Cow<'a, str>>,
 }
 
 impl<'a> Query<'a> {
@@ -61,7 +73,13 @@ impl<'a> Query<'a> {
                 "customer" => (&mut parsed.customer, ErrorCode::Unsupported),
                 "layerHash" => (&mut parsed.layer_hash, ErrorCode::DigestInvalid),
                 "dry_run" => (&mut parsed.dry_run, ErrorCode::Unsupported),
+                "what" => (&mut parsed.what, ErrorCode::Unsupported),
                 "grace" => (&mut parsed.grace, ErrorCode::Unsupported),
+                "rate" => (&mut parsed.rate, ErrorCode::Unsupported),
+                "tier" => (&mut parsed.tier, ErrorCode::Unsupported),
+                "sort" => (&mut parsed.sort, ErrorCode::Unsupported),
+                "limit" => (&mut parsed.count, ErrorCode::Unsupported),
+                "offset" => (&mut parsed.offset, ErrorCode::Unsupported),
                 "tag" => {
                     parsed.tags.push(value);
                     continue;

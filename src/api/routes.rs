@@ -8,15 +8,16 @@ use actix_web::{
 use super::{
     Service, admin,
     answer::Answer,
-    blobs,
+    blobs, cache,
     error::ApiError,
     exchange::Exchange,
     health, layers, manifests,
     path::{self, Api, Resource},
+    purge,
     query::Query,
     referrers, repositories,
     request_body::RequestBody,
-    tags, uploads,
+    requester, scrub, tags, uploads,
 };
 use crate::{
     customers::Customer,
@@ -31,6 +32,7 @@ pub(super) struct Ask<'a> {
     pub(super) request: &'a HttpRequest,
     pub(super) query: &'a Query<'a>,
     pub(super) destination: Destination,
+    pub(super) customer: Customer,
     pub(super) is_head: bool,
 }
 
@@ -74,15 +76,20 @@ async fn route(
         Resource::Registry { prefix, what } => (prefix, what),
         Resource::LayerUpload => return layers::upload(service, request, &query?, body, exchange).await,
         Resource::LayerRequest => return layers::request(service, request, &query?, exchange).await,
+        Resource::Purge => return purge::purge(service, request, &query?).await,
         Resource::Garbage => return admin::collect_garbage(service, request, &query?).await,
+        Resource::Scrub => return scrub::answer(service, request, &query?),
         Resource::Unknown => return Err(unknown_path()),
         _ if !is_read => return Ok(method_not_allowed("GET, HEAD")),
         Resource::Alive => return Ok(health::alive()),
         Resource::Ready => return Ok(health::ready(service)),
         Resource::Metrics => return Ok(health::metrics(service)),
         Resource::OpenApi => return Ok(admin::openapi()),
+        Resource::Cache => return cache::usage(service, request),
+        Resource::CachedBlobs => return cache::blobs(service, request, &query?).await,
+        Resource::CachedBlob(digest) => return cache::blob(service, request, digest).await,
     };
-    refuse_loop(service, request)?;
+    let hops = requester::hops(service, request)?;
     let query = query?;
     let Some(name) = what.name() else {
         return match what {
@@ -97,7 +104,9 @@ async fn route(
     let destination = service.registry.routes().resolve(Address { host, prefix, namespace, path: name })?;
     exchange.note_destination(&destination, what.last());
     let answer = if is_read && !matches!(what, Api::Upload(..) | Api::Uploads(_)) {
-        let ask = Ask { service, request, query: &query, destination, is_head: *method == Method::HEAD };
+        let (customer, is_head) = (service.customer(request, None), *method == Method::HEAD);
+        let destination = destination.on_behalf_of(&requester::requester(request, &customer, hops));
+        let ask = Ask { service, request, query: &query, destination, customer, is_head };
         read(ask, what, name).await?
     } else {
         let Destination::Hosted(repository) = destination else { return refuse_write(service, is_read) };
@@ -141,7 +150,8 @@ fn label(resource: &Resource<'_>) -> &'static str {
         Resource::Alive | Resource::Ready => "health",
         Resource::Metrics => "metrics",
         Resource::LayerUpload | Resource::LayerRequest => "layer",
-        Resource::OpenApi | Resource::Garbage => "api",
+        Resource::OpenApi | Resource::Garbage | Resource::Purge | Resource::Scrub => "api",
+        Resource::Cache | Resource::CachedBlobs | Resource::CachedBlob(_) => "api",
         Resource::Registry { what, .. } => match what {
             Api::Base => "base",
             Api::Manifest(..) => "manifest",
@@ -188,36 +198,4 @@ fn not_allowed(allowed: &'static str, message: String) -> Answer {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
         .into_answer()
         .header(header::ALLOW, header::HeaderValue::from_static(allowed))
-}
-
-/// A request that has passed through this server before would pass through it for ever.
-fn refuse_loop(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
-    let came_by = request.headers().get_all(header::VIA).filter_map(|via| via.to_str().ok()).any(|via| names(via, &service.via));
-    if !came_by {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        StatusCode::LOOP_DETECTED,
-        ErrorCode::Unsupported,
-        "this server is configured as its own upstream, directly or by way of others: the request has come back to it",
-    ))
-}
-
-/// Whether a `Via` header (RFC 9110, section 7.6.3) names `id` as one who received the request.
-fn names(via: &str, id: &str) -> bool {
-    via.split(',').any(|hop| hop.split_whitespace().nth(1) == Some(id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn via_is_read_hop_by_hop() {
-        assert!(names("1.1 me", "me"));
-        assert!(names("1.0 other, 1.1 me (harbinger)", "me"));
-        assert!(!names("1.1 menu", "me"));
-        assert!(!names("me", "me"));
-        assert!(!names("", "me"));
-    }
 }

@@ -25,7 +25,7 @@ use super::{
     routes,
     transport::{Connection, Lane, OutBody, PaceLimit, Receipt},
 };
-use crate::{config, registry::Registry, telemetry::Metrics};
+use crate::{config, registry::Registry, telemetry::Metrics, tiers::Tiers};
 
 /// The dispatcher's buffer for what is not sent as a file.
 const WRITE_BUFFER: usize = 64 << 10;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub access: config::AccessLog,
     /// Who answers.
     pub registry: Arc<Registry>,
+    /// What the operator may look at.
+    pub tiers: Arc<Tiers>,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
     /// What the operator shows.
@@ -87,11 +89,11 @@ impl Drop for Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn serve(settings: Settings) -> io::Result<Running> {
-    let Settings { config, access, registry, metrics, admin_token, via, ready } = settings;
+    let Settings { config, access, registry, tiers, metrics, admin_token, via, ready } = settings;
     let access_log = AccessLog::start(access, &config.region, &config.customer_header, &metrics, io::stdout())?;
     let customer_header = config.customer_header.clone();
     let patience = Patience { stall: config.read_stall_timeout, min_rate: config.min_read_rate.as_u64() };
-    let service = Service { registry, metrics, customer_header, patience, admin_token, via, ready, access_log };
+    let service = Service { registry, tiers, metrics, customer_header, patience, admin_token, via, ready, access_log };
     let service = Arc::new(service);
     start(&config, move |request, payload| answer(Arc::clone(&service), request, payload))
 }

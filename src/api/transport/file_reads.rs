@@ -13,7 +13,7 @@ use std::{
 use actix_web::rt::task::{JoinHandle, spawn_blocking};
 use bytes::Bytes;
 
-use crate::oci::ByteRange;
+use crate::{oci::ByteRange, tiers::is_cached};
 
 /// Bytes read at once where a file is sent in chunks.
 const CHUNK: u64 = 256 << 10;
@@ -55,21 +55,6 @@ impl Warmer {
         self.warm_until = window.end;
         Poll::Ready(Ok(window.end))
     }
-}
-
-/// Whether a byte can be read without waiting for the disk. Where that cannot be told, yes.
-#[cfg(target_os = "linux")]
-fn is_cached(file: &File, offset: u64) -> bool {
-    use rustix::io::{Errno, ReadWriteFlags};
-
-    let mut byte = [0];
-    let probe = rustix::io::preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT);
-    probe != Err(Errno::AGAIN)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_cached(_file: &File, _offset: u64) -> bool {
-    true
 }
 
 fn read_into_cache(file: &File, window: ByteRange, end: u64) -> io::Result<()> {
