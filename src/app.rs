@@ -1,8 +1,11 @@
 //! The composition root: the only place where concrete types meet. No logic.
 
+mod locations;
 mod operator_file;
+mod scrub_at_rest;
 
 pub use operator_file::OperatorFile;
+pub use scrub_at_rest::ScrubAtRest;
 
 use std::{
     fmt::Display,
@@ -17,17 +20,18 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::{
     api::{self, AdminToken},
     catalog::{Catalog, CatalogError},
-    config::Config,
-    registry::{self, Collected, Registry},
-    telemetry::Metrics,
-    tiers::{ContentStore, Disk, Memory, Staging, Tiers},
-    upstream::{HttpOrigin, Origin, Routes},
+    config::{self, Config, DiskClass},
+    registry::{self, Collected, Purged, Registry, Selection},
+    telemetry::{Metrics, TierName},
+    tiers::{Bucket, ContentStore, DiskSettings, ObjectTier, ScrubSettings, Staging, TierSettings, Tiers},
+    upstream::{HttpOrigin, Identity, Origin, Routes},
 };
 
 /// The catalog's file in the data folder.
@@ -40,6 +44,7 @@ pub struct App {
     stopping: Arc<AtomicBool>,
     registry: Arc<Registry>,
     catalog: Arc<Catalog>,
+    tiers: Arc<Tiers>,
     origins: Origins,
     /// What it was started with: keys that need a restart are in force as they are here.
     config: Config,
@@ -56,16 +61,31 @@ impl App {
     ///
     /// # Errors
     /// When the data folder or the port cannot be used, or an upstream's certificates cannot be read.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config) -> Result<Self, StartError> {
+        config.storage.fill_in();
         let metrics = Arc::new(Metrics::new());
-        let Storage { catalog, tiers, staging } = open_storage(&config)?;
-        metrics.register(|metrics| metrics.register_collector(Box::new(tiers.clone().collector())));
+        let Storage { catalog, tiers, staging } = open_storage(&config, &metrics)?;
+        if let Some(object) = tiers.object() {
+            object.set_locations(locations::locations(&config.redirect)?);
+        }
+        tiers.register(&metrics);
+        tiers.start(&Handle::current());
 
         let via = format!("harbinger-{:016x}", fastrand::u64(..));
-        let origins = Origins { metrics: metrics.clone(), via: via.clone(), handle: Handle::current() };
+        let (region, customer_header) = (config.server.region.clone(), config.server.customer_header.clone());
+        let identity = Identity { via: via.clone(), region, customer_header };
+        let origins = Origins { metrics: metrics.clone(), identity, handle: Handle::current() };
         let routes = origins.routes(&config)?;
-        let registry = Registry::open(Handle::current(), routes, &config, catalog.clone(), tiers, staging, metrics.clone());
+        let registry =
+            Registry::open(Handle::current(), routes, &config, catalog.clone(), tiers.clone(), staging, metrics.clone());
         let registry = Arc::new(registry.await.map_err(|error| unusable(&config.storage.data, &error))?);
+
+        let healer = Arc::downgrade(&registry);
+        tiers.scrubber().heal_by(Arc::new(move |digests| {
+            if let Some(registry) = healer.upgrade() {
+                registry.heal(digests);
+            }
+        }));
 
         let stopping = Arc::new(AtomicBool::new(false));
         let ready = stopping.clone();
@@ -74,6 +94,7 @@ impl App {
             config: config.server.clone(),
             access: config.logging.access,
             registry: registry.clone(),
+            tiers: tiers.clone(),
             metrics,
             admin_token: admin_token.clone(),
             via,
@@ -81,9 +102,12 @@ impl App {
         })
         .map_err(|error| StartError(error.to_string()))?;
         let operator = OperatorFile { address: server.address(), token: admin_token.secret().to_owned() };
-        operator.write(&config.storage.data).map_err(|error| unusable(&config.storage.data, &error))?;
+        if let Err(error) = operator.write(&config.storage.data) {
+            // A full disk, perhaps: clients can be served all the same.
+            tracing::warn!(%error, "the operator's file cannot be written: gc, purge, scrub and cache will not find this server");
+        }
         let shutdown_grace = Mutex::new(config.server.shutdown_grace);
-        Ok(Self { server, stopping, registry, catalog, origins, config, shutdown_grace })
+        Ok(Self { server, stopping, registry, catalog, tiers, origins, config, shutdown_grace })
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was given.
@@ -95,10 +119,14 @@ impl App {
     /// Returns the keys that differ from those in force but need a restart.
     ///
     /// # Errors
-    /// When an upstream's files cannot be read; the old configuration then stays in force.
+    /// When a file that the configuration names cannot be read; the old configuration then stays in force.
     pub fn reload(&self, config: Config) -> Result<Vec<String>, StartError> {
         let routes = self.origins.routes(&config)?;
+        let locations = locations::locations(&config.redirect)?;
         self.registry.reconfigure(routes, &config);
+        if let Some(object) = self.tiers.object() {
+            object.set_locations(locations);
+        }
         *self.shutdown_grace.lock() = config.server.shutdown_grace;
         Ok(self.config.restart_needed(&config))
     }
@@ -110,6 +138,9 @@ impl App {
         self.server.stop(grace).await;
         // Left behind, it would only lead to nobody.
         let _ = std::fs::remove_file(OperatorFile::path(&self.config.storage.data));
+        if let Some(object) = self.tiers.object() {
+            object.close().await;
+        }
         self.catalog.close().await;
     }
 }
@@ -119,20 +150,60 @@ impl App {
 /// # Errors
 /// When there is no data folder, or it cannot be used.
 pub async fn collect_garbage(config: &Config, grace: Option<Duration>, dry_run: bool) -> Result<Option<Collected>, StartError> {
+    let Some(catalog) = open_at_rest(config)? else { return Ok(None) };
     let data = &config.storage.data;
-    let failed = |error: &dyn Display| StartError(format!("the data folder {} cannot be used: {error}", data.display()));
-    if !data.join(CATALOG).exists() {
-        return Err(StartError(format!("there is no catalog in {}; name the data folder with --data", data.display())));
-    }
-    let catalog = match Catalog::open(&data.join(CATALOG)) {
-        Ok(catalog) => Arc::new(catalog),
-        Err(CatalogError::InUse) => return Ok(None),
-        Err(error) => return Err(failed(&error)),
-    };
+    let failed = |error: &dyn Display| at_rest_unusable(data, error);
     let content = ContentStore::open(data).map_err(|error| failed(&error))?;
     let collected = registry::collect_garbage(catalog.clone(), content, grace.unwrap_or(config.hosted.gc_grace), dry_run).await;
     catalog.close().await;
     collected.map(Some).map_err(|error| failed(&error))
+}
+
+/// Purges the cache in the data folder of a configuration, one selection after the other. `None` when a server runs there: it
+/// has to be asked.
+///
+/// # Errors
+/// When there is no data folder, it cannot be used, or a selection means nothing there; those before it are purged then.
+pub async fn purge(config: &Config, selections: &[Selection], dry_run: bool) -> Result<Option<Vec<Purged>>, StartError> {
+    let Some(catalog) = open_at_rest(config)? else { return Ok(None) };
+    let metrics = Arc::new(Metrics::new());
+    let tiers = open_tiers(&without_limits(&config.storage), &metrics)?;
+    let identity = Identity { via: String::new(), region: String::new(), customer_header: String::new() };
+    let origins = Origins { metrics, identity, handle: Handle::current() };
+    let routes = origins.routes(config)?;
+    let mut purged = Vec::with_capacity(selections.len());
+    for selection in selections {
+        let outcome = registry::purge(catalog.clone(), &tiers, &routes, selection, dry_run).await;
+        purged.push(outcome.map_err(|error| StartError(error.message.to_string()))?);
+    }
+    catalog.close().await;
+    Ok(Some(purged))
+}
+
+/// Opens the catalog where no server runs; `None` when one does.
+fn open_at_rest(config: &Config) -> Result<Option<Arc<Catalog>>, StartError> {
+    let data = &config.storage.data;
+    if !data.join(CATALOG).exists() {
+        return Err(StartError(format!("there is no catalog in {}; name the data folder with --data", data.display())));
+    }
+    match Catalog::open(&data.join(CATALOG)) {
+        Ok(catalog) => Ok(Some(Arc::new(catalog))),
+        Err(CatalogError::InUse) => Ok(None),
+        Err(error) => Err(at_rest_unusable(data, &error)),
+    }
+}
+
+/// The same storage, from which nothing is evicted: whoever looks after files may not know how much they may hold.
+fn without_limits(storage: &config::Storage) -> config::Storage {
+    let mut storage = config::Storage { scrub_rate: ByteSize::b(0), ..storage.clone() };
+    for disk in &mut storage.disk {
+        disk.limit = ByteSize::b(u64::MAX);
+    }
+    storage
+}
+
+fn at_rest_unusable(data: &Path, error: &dyn Display) -> StartError {
+    StartError(format!("the data folder {} cannot be used: {error}", data.display()))
 }
 
 /// What is durable.
@@ -143,17 +214,58 @@ struct Storage {
 }
 
 /// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
-fn open_storage(config: &Config) -> Result<Storage, StartError> {
+fn open_storage(config: &Config, metrics: &Metrics) -> Result<Storage, StartError> {
     let folder = &config.storage.data;
     let failed = |error: &dyn Display| unusable(folder, error);
     make_private(folder).map_err(|error| failed(&error))?;
     let catalog = Catalog::open(&folder.join(CATALOG)).map_err(|error| failed(&error))?;
-    let memory = &config.storage.memory;
-    let memory = Memory::new(memory.limit.as_u64(), memory.max_entry.as_u64());
-    let disk = Disk::open(folder, config.storage.disk.limit.as_u64()).map_err(|error| failed(&error))?;
-    let hosted = ContentStore::open(folder).map_err(|error| failed(&error))?;
     let staging = Staging::open(folder).map_err(|error| failed(&error))?;
-    Ok(Storage { catalog: Arc::new(catalog), tiers: Arc::new(Tiers::new(memory, disk, hosted)), staging })
+    let tiers = open_tiers(&config.storage, metrics)?;
+    Ok(Storage { catalog: Arc::new(catalog), tiers: Arc::new(tiers), staging })
+}
+
+/// Opens the tiers, the bucket behind the disks included.
+fn open_tiers(storage: &config::Storage, metrics: &Metrics) -> Result<Tiers, StartError> {
+    let failed = |error: std::io::Error| unusable(&storage.data, &error);
+    for disk in &storage.disk {
+        make_private(&disk.folder).map_err(|error| unusable_disk(&disk.folder, &error))?;
+    }
+    let tiers = Tiers::open(tier_settings(storage), ContentStore::open(&storage.data).map_err(failed)?).map_err(failed)?;
+    let bucket = Bucket::connect(&storage.object).map_err(|error| StartError(format!("storage.object: {error}")))?;
+    let Some(bucket) = bucket else { return Ok(tiers) };
+    let object = ObjectTier::start(bucket, &storage.object, &storage.data, metrics, Handle::current()).map_err(failed)?;
+    tiers.with_object(object).map_err(failed)
+}
+
+fn tier_settings(storage: &config::Storage) -> TierSettings {
+    let kind = |class: DiskClass| match class {
+        DiskClass::Any => TierName::Disk,
+        DiskClass::Ssd => TierName::Ssd,
+        DiskClass::Hdd => TierName::Hdd,
+    };
+    let slower = |position: usize| storage.disk.get(position + 1).map(|disk| kind(disk.class));
+    let disks = storage.disk.iter().enumerate().map(|(position, disk)| DiskSettings {
+        name: disk.name.clone(),
+        kind: kind(disk.class),
+        folder: disk.folder.clone(),
+        limit: disk.limit.as_u64(),
+        elsewhere: slower(position),
+        size_exponent: storage.size_exponent as f32,
+    });
+    TierSettings {
+        memory_limit: storage.memory.limit.as_u64(),
+        memory_max_entry: storage.memory.max_entry.as_u64(),
+        disks: disks.collect(),
+        move_rate: storage.move_rate.as_u64(),
+        scrub: ScrubSettings { rate: storage.scrub_rate.as_u64(), interval: storage.scrub_interval },
+    }
+}
+
+fn unusable_disk(folder: &Path, error: &dyn Display) -> StartError {
+    StartError(format!(
+        "the folder {} of a disk tier cannot be used: {error}; choose another one in storage.disk",
+        folder.display()
+    ))
 }
 
 fn unusable(folder: &Path, error: &dyn Display) -> StartError {
@@ -169,7 +281,7 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 #[derive(Debug)]
 struct Origins {
     metrics: Arc<Metrics>,
-    via: String,
+    identity: Identity,
     handle: Handle,
 }
 
@@ -177,7 +289,7 @@ impl Origins {
     fn routes(&self, config: &Config) -> Result<Routes, StartError> {
         let mut entries = Vec::with_capacity(config.upstream.len());
         for upstream in &config.upstream {
-            let origin = HttpOrigin::new(upstream, &self.metrics, &self.via, self.handle.clone())
+            let origin = HttpOrigin::new(upstream, &self.metrics, &self.identity, self.handle.clone())
                 .map_err(|error| StartError(format!("upstream {}: {error}", upstream.name)))?;
             entries.push((upstream.clone(), Arc::new(origin) as Arc<dyn Origin>));
         }

@@ -1,13 +1,21 @@
 //! The command line: one file a subcommand.
 
+mod cache;
 mod check;
 mod demo;
 mod gc;
+mod operator;
+mod purge;
+mod scrub;
 mod serve;
+mod table;
 
+pub use cache::Cache;
 pub use check::Check;
 pub use demo::Demo;
 pub use gc::Gc;
+pub use purge::Purge;
+pub use scrub::Scrub;
 pub use serve::Serve;
 
 use std::process::ExitCode;
@@ -28,6 +36,9 @@ enum Command {
     Check(Check),
     Demo(Demo),
     Gc(Gc),
+    Purge(Purge),
+    Scrub(Scrub),
+    Cache(Cache),
 }
 
 const EXAMPLES: &str = "\
@@ -40,6 +51,12 @@ Examples:
       Shows what the cache does, against a registry of its own behind a slow line; needs no network.
   harbinger gc --dry-run
       Tells which pushed bytes belong to no repository any more.
+  harbinger purge docker.io/library/nginx:1.27
+      Forgets an image, so that the next pull fetches it anew.
+  harbinger scrub
+      Reads everything on disk and finds what has rotted.
+  harbinger cache du
+      Tells how full each tier is, and for whom.
 
 Every configuration key can be set by an environment variable: HARBINGER_SERVER__LISTEN=0.0.0.0:5000";
 
@@ -50,6 +67,9 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run(),
             Command::Gc(gc) => gc.run().await,
+            Command::Purge(purge) => purge.run().await,
+            Command::Scrub(scrub) => scrub.run().await,
+            Command::Cache(cache) => cache.run().await,
             Command::Demo(demo) => demo.run().await.map_or_else(failure, |()| ExitCode::SUCCESS),
         }
     }

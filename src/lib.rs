@@ -4,14 +4,14 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`cli`] | the subcommands: `serve`, `check`, `gc`, `demo` |
+//! | [`cli`] | the subcommands: `serve`, `check`, `cache`, `purge`, `scrub`, `gc`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
 //! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what pulls, pushes, lists and deletions mean, for proxied and for hosted repositories: the orchestrator |
 //! | [`customers`] | who asks |
-//! | `catalog` | durable rows: links, tags, all that is hosted (redb) |
-//! | [`tiers`] | where bytes live: memory, disk; and what was pushed |
-//! | `fill` | one upstream transfer per digest, followed by everyone who wants it |
+//! | `catalog` | durable rows: links, tags, who uses a content, all that is hosted (redb) |
+//! | [`tiers`] | where bytes live: memory, disks, a bucket; what they are worth where, and whether they are right; and what was pushed |
+//! | `fill` | one transfer per digest, from the bucket or an upstream, followed by everyone who wants it; so is a file that is being verified |
 //! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
 //! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |
 //! | [`coalesce`] | one piece of work per key, whoever asks for it |

@@ -1,13 +1,12 @@
 //! `harbinger gc`
 
-mod operator;
-
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use bytesize::ByteSize;
 use clap::Args;
+use hyper::Method;
 
-use super::{environment, failure};
+use super::{environment, failure, operator};
 use crate::{
     api::GarbageReport,
     app,
@@ -58,7 +57,11 @@ impl Gc {
         spinner.enable_steady_tick(Duration::from_millis(100));
         let report = match app::collect_garbage(&config, self.grace, self.dry_run).await? {
             Some(collected) => GarbageReport::new(&collected, self.dry_run),
-            None => operator::collect_garbage(&config.storage.data, self.grace, self.dry_run).await?,
+            None => {
+                let grace = self.grace.map(|grace| format!("&grace={}ms", grace.as_millis())).unwrap_or_default();
+                let path = format!("/api/v1/gc?dry_run={}{grace}", self.dry_run);
+                operator::ask(&config.storage.data, Method::POST, &path).await?
+            }
         };
         spinner.finish_and_clear();
         Ok(report)
