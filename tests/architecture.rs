@@ -42,6 +42,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hyper", &["cli"]),
     ("hyper_util", &["cli"]),
     ("http_body_util", &["cli"]),
+    ("object_store", &["tiers/object"]),
+    ("aws_lc_rs", &["tiers/object"]),
     ("moka", &["tiers", "registry", "catalog", "upstream"]),
     ("indicatif", &["cli"]),
     ("clap", &["cli", "main"]),

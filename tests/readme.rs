@@ -23,6 +23,20 @@ fn its_configuration_is_read() {
 }
 
 #[test]
+fn its_tiers_are_read() {
+    let text = readme();
+    let block = |start: &str| {
+        let block = text.split("```").find_map(|block| block.strip_prefix("toml\n").filter(|block| block.starts_with(start)));
+        toml::from_str::<Config>(block.unwrap()).unwrap()
+    };
+    let tiers = block("[[storage.disk]]");
+    assert_eq!((tiers.storage.disk.len(), tiers.customer.len()), (2, 1));
+    assert!(tiers.storage.object.place().is_some());
+    let rules = block("[redirect]");
+    assert_eq!((rules.upstream.len(), rules.cache.rule.len()), (1, 1));
+}
+
+#[test]
 fn its_cache_statuses_are_all_there_are() {
     let said: BTreeSet<String> = readme()
         .lines()
@@ -46,6 +60,9 @@ fn its_cache_statuses_are_all_there_are() {
     assert_eq!(said, shown.iter().map(ToString::to_string).collect());
     let mentioned = [
         CacheStatus::Hit(TierName::Disk),
+        CacheStatus::Hit(TierName::Ssd),
+        CacheStatus::Hit(TierName::Hdd),
+        CacheStatus::Hit(TierName::Object),
         CacheStatus::Hit(TierName::Hosted),
         CacheStatus::Hit(TierName::Catalog),
         CacheStatus::Stale(StaleReason::RateLimited),

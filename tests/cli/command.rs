@@ -52,7 +52,14 @@ fn a_wrong_configuration_exits_with_1_and_says_where() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    for arguments in [&["serve", "--listen", "here"][..], &["serve", "--upstream", "a.io"], &["brew"], &["check", "--fast"]] {
+    for arguments in [
+        &["serve", "--listen", "here"][..],
+        &["serve", "--upstream", "a.io"],
+        &["brew"],
+        &["purge"],
+        &["purge", "a:.x"],
+        &["check", "--fast"],
+    ] {
         let output = harbinger(arguments, &[]);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).starts_with("error: "), "{}", text(&output.stderr));
@@ -64,6 +71,7 @@ fn help_teaches_by_example() {
     for (arguments, example) in [
         (&["--help"][..], "harbinger check --config harbinger.toml"),
         (&["serve", "--help"], "harbinger serve --listen 0.0.0.0:5000 --data /var/lib/harbinger"),
+        (&["purge", "--help"], "harbinger purge 'ghcr.io/acme/**:pr-*' --data /var/lib/harbinger"),
         (&["check", "--help"], "HARBINGER_CACHE__TAG_TTL=5m harbinger check"),
     ] {
         let output = harbinger(arguments, &[]);

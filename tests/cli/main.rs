@@ -9,12 +9,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
 mod access;
+mod cache;
 mod command;
 mod demo;
 mod gc;
 mod process;
+mod purge;
 mod refusals;
 mod reload;
+mod scrub;
 mod serve;
 mod stop;
 mod upstream;

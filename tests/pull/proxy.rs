@@ -148,6 +148,18 @@ impl Proxy {
         assert_eq!(self.get("/v2/").await.status, 200);
     }
 
+    /// Takes over a changed configuration, as on SIGHUP.
+    pub(crate) fn reload(&self, change: impl FnOnce(&mut Config)) {
+        self.try_reload(change).unwrap();
+    }
+
+    /// The same, when it may be refused.
+    pub(crate) fn try_reload(&self, change: impl FnOnce(&mut Config)) -> Result<Vec<String>, String> {
+        let mut config = self.setup.config.clone();
+        change(&mut config);
+        self.app.reload(config).map_err(|error| error.to_string())
+    }
+
     pub(crate) async fn stop(self) -> Setup {
         self.app.stop().await;
         self.setup

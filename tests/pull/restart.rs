@@ -169,7 +169,7 @@ async fn a_smaller_limit_holds_from_the_start() {
         proxy.get(&blob_path(NAME, blob)).await.is_exactly(&blob.bytes);
     }
     eventually("all blobs on disk", async || content_bytes(proxy.data()) >= 12 * MIB as u64).await;
-    let setup = proxy.stop().await.with(|config| config.storage.disk.limit = ByteSize::mib(5));
+    let setup = proxy.stop().await.with(|config| config.storage.disk[0].limit = ByteSize::mib(5));
     let proxy = setup.start().await;
     eventually("less on disk", async || content_bytes(proxy.data()) <= 5 * MIB as u64).await;
     for blob in &blobs {
@@ -184,7 +184,7 @@ async fn a_blob_larger_than_the_disk_tier_is_served_all_the_same() {
     let upstream = Upstream::start().await;
     let blob = Blob::random(1, 4 * MIB);
     upstream.holds_blob(NAME, &blob);
-    let proxy = Setup::in_front_of(&upstream).with(|config| config.storage.disk.limit = ByteSize::mib(2)).start().await;
+    let proxy = Setup::in_front_of(&upstream).with(|config| config.storage.disk[0].limit = ByteSize::mib(2)).start().await;
     for _ in 0..2 {
         proxy.get(&blob_path(NAME, &blob)).await.is_exactly(&blob.bytes);
     }

@@ -180,7 +180,7 @@ async fn names_may_contain_the_words_of_routes() {
 }
 
 /// A relay that counts connections: it makes the proxy its own upstream.
-async fn relay() -> (std::net::SocketAddr, watch::Sender<Option<std::net::SocketAddr>>, Arc<AtomicUsize>) {
+pub(crate) async fn relay() -> (std::net::SocketAddr, watch::Sender<Option<std::net::SocketAddr>>, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (target, connections) = (watch::Sender::new(None), Arc::new(AtomicUsize::new(0)));

@@ -153,8 +153,14 @@ async fn the_doors_are_described() {
     assert!(answer.header("Content-Type").unwrap().starts_with("application/json"));
     let description: Value = answer.is(200).json();
     assert!(description["openapi"].as_str().unwrap().starts_with("3."));
-    for (path, method) in [("/layer/upload", "post"), ("/layer/request", "get"), ("/api/v1/gc", "post")] {
+    for (path, method) in
+        [("/layer/upload", "post"), ("/layer/request", "get"), ("/api/v1/gc", "post"), ("/api/v1/scrub", "post")]
+    {
         assert!(description["paths"][path][method].is_object(), "{method} {path}");
+    }
+    let for_operators = ["/api/v1/scrub", "/api/v1/cache", "/api/v1/cache/blobs", "/api/v1/cache/blobs/{digest}"];
+    for path in for_operators {
+        assert!(description["paths"][path]["get"]["security"].is_array(), "{path}");
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert!(description["paths"][path]["get"].is_object(), "{path}");
