@@ -1,17 +1,15 @@
 """A disk whose power can be cut: ext4 on a file, mounted where nobody else sees it."""
 
-import ctypes
 import fcntl
 import os
 import struct
-import subprocess
 
 from rig import lab
+from rig.mounts import command, isolate
 
 # EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32); NOLOGFLUSH: what is not in the journal by now is lost, as when the power fails.
 SHUTDOWN = 2 << 30 | 4 << 16 | ord("X") << 8 | 125
 NOLOGFLUSH = 2
-CLONE_NEWNS = 0x20000
 # The journal is written when somebody asks for it, hardly ever by itself: what nobody asked for is to be lost.
 OPTIONS = "loop,commit=300,noatime"
 SIZE = 512 << 20
@@ -59,15 +57,3 @@ class Disk:
             self._handle = None
         if os.path.ismount(self.mounted_at):
             command("umount", self.mounted_at)
-
-
-def isolate():
-    """Mounts from here on are this process's and its children's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS):
-        raise OSError(ctypes.get_errno(), "no mounts of its own (this needs root)")
-    command("mount", "--make-rprivate", "/")
-
-
-def command(*words):
-    subprocess.run([str(word) for word in words], check=True)

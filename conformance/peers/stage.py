@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from rig import content, lab
+from rig import content, lab, registry
 from rig.mirrors import Setting, by_name
-from rig.process import Process, free_port
 from rig.push import Pusher
 
 REPOSITORY = "library/bench"
@@ -17,7 +16,7 @@ class Stage:
 
     def __init__(self, mirrors, rounds):
         place = lab.folder("peers", "stage", fresh=True)
-        self.registry = registry(place)
+        self.registry = registry.debian(place)
         self.servers = {}
         try:
             self.registry.wait_open()
@@ -38,18 +37,6 @@ class Stage:
         """How often the registry has answered GET of this path so far, by its access log."""
         log = Path(self.registry.log).read_text(errors="replace")
         return len(re.findall(rf'"GET {re.escape(path)}[ ?]', log))
-
-
-def registry(place):
-    """Debian's docker-registry, with its access log."""
-    lab.debian(docker_registry="docker-registry")
-    port = free_port()
-    file = place / "registry.yml"
-    file.write_text(
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: false}}\n"
-        f"storage:\n  filesystem: {{rootdirectory: {place / 'registry'}, maxthreads: 100}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    return Process("docker-registry", ["docker-registry", "serve", file], port, place / "registry.log")
 
 
 def fill(url, rounds):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,45 @@ def go_build(name, source):
         say(f"building {name}")
         subprocess.run(["go", "build", "-o", str(path), "."], cwd=source, check=True)
     return path
+
+
+def cargo_program(name, version, *options):
+    """A Rust program installed by cargo, once per version."""
+    place = folder("cargo", f"{name}-{version}")
+    path = place / "bin" / name
+    if not path.is_file():
+        say(f"building {name} {version}, which takes some minutes")
+        command = ["cargo", "install", f"{name}@{version}", "--locked", "--root", str(place), *options]
+        # A target folder of the caller's would be locked by whatever is built there.
+        env = {variable: value for variable, value in os.environ.items() if variable != "CARGO_TARGET_DIR"}
+        subprocess.run(command, check=True, env=env)
+    return path
+
+
+def npm_program(package, version, program):
+    """A program of an npm package, installed once per version."""
+    place = folder("npm", f"{package}-{version}")
+    path = place / "node_modules" / ".bin" / program
+    if not path.exists():
+        debian(npm="npm")
+        say(f"installing {package} {version}")
+        command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(place), f"{package}@{version}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def python_packages(name, *requirements):
+    """A virtual environment with these packages. Gives its folder; what is in it can be imported from now on."""
+    place = folder("python") / name
+    done = place / "requirements"
+    if not done.is_file() or done.read_text().split() != list(requirements):
+        say("installing " + " ".join(requirements))
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        subprocess.run([str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *requirements], check=True)
+        done.write_text("\n".join(requirements))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site.addsitedir(str(place / "lib" / version / "site-packages"))
+    return place
 
 
 def debian(**packages):

@@ -28,6 +28,12 @@ class Process:
                 cwd=cwd,
             )
 
+    def __enter__(self):
+        return self.wait_open()
+
+    def __exit__(self, *_):
+        self.stop()
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"

@@ -4,8 +4,8 @@ import socket
 import ssl
 
 from rig import content
+from rig.origin import Resource
 
-from .origin import Resource
 from .world import REPOSITORY, expect, expect_bytes
 
 

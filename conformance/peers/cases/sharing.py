@@ -4,7 +4,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-from . import client
+from rig import client
+
 from .world import MB, expect, expect_bytes
 
 

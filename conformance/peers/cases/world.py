@@ -1,18 +1,16 @@
 """The scene of one case: scripted registries, one mirror in front of them, and the words to ask it with."""
 
 from rig import content
+from rig.client import fetch
+from rig.expectation import Missed, expect, expect_bytes
 from rig.mirrors import Setting, by_name
+from rig.origin import Origin, Resource
 from rig.process import free_port
 
-from .client import fetch
-from .origin import Origin, Resource
+__all__ = ["MB", "REPOSITORY", "Missed", "World", "expect", "expect_bytes"]
 
 REPOSITORY = "library/demo"
 MB = 1 << 20
-
-
-class Missed(Exception):
-    """The mirror does not hold the case; the text says what it did instead."""
 
 
 class World:
@@ -82,15 +80,3 @@ class World:
 
 def spelled(headers):
     return {name.replace("_", "-"): value for name, value in headers.items()}
-
-
-def expect(condition, otherwise):
-    if not condition:
-        raise Missed(otherwise)
-
-
-def expect_bytes(answer, data, status=200):
-    """The answer is the whole of `data`, and nothing else."""
-    expect(answer.status == status, f"answered {answer.status}, not {status}")
-    expect(answer.complete, f"broke off after {len(answer.body)} of {len(data)} bytes")
-    expect(answer.body == data, f"delivered {len(answer.body)} bytes that are not the ones asked for")
