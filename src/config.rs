@@ -4,9 +4,11 @@
 
 mod cache;
 mod customer;
+mod demand_log;
 mod environment;
 mod error;
 mod file;
+mod graph;
 mod hosted;
 mod load;
 mod logging;
@@ -26,7 +28,9 @@ mod validate;
 
 pub use cache::{Cache, OnDelete};
 pub use customer::Customer;
+pub use demand_log::{DemandLog, Privacy};
 pub use error::{ConfigError, Place};
+pub use graph::Graph;
 pub use hosted::{Hosted, MissingReferences};
 pub use load::{Flags, Sources, load};
 pub use logging::{AccessLog, Logging};
@@ -59,6 +63,10 @@ pub struct Config {
     pub redirect: Redirect,
     /// What is written about requests.
     pub logging: Logging,
+    /// The layer graph.
+    pub graph: Graph,
+    /// What is kept of requests, for learning.
+    pub demand_log: DemandLog,
     /// Customers who count otherwise than the rest.
     pub customer: Vec<Customer>,
     /// The registries that are mirrored, in order; the first one is the default. Never empty once loaded: without any, the

@@ -3,6 +3,7 @@
 //! Everything that comes from outside (a path, a header, an upstream's answer) is parsed into one of these types once, and
 //! only these types travel further: a `Digest` that exists is well-formed and safe to use in a path or a URL.
 
+mod as_text;
 mod digest;
 mod error_code;
 mod manifest;
@@ -14,7 +15,7 @@ mod reference;
 
 pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
 pub use error_code::ErrorCode;
-pub use manifest::{Descriptor, Manifest, ManifestError, ManifestKind};
+pub use manifest::{Descriptor, Manifest, ManifestError, ManifestKind, Platform};
 pub use media_type::{InvalidMediaType, MediaType};
 pub use name::{InvalidName, RepositoryName};
 pub use pushed_manifest::{PushedManifest, PushedReference, ReferenceKind};

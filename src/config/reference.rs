@@ -45,7 +45,7 @@ pub enum Kind {
 }
 
 /// Rust source, the struct in it that is the section, and the section's path.
-const SECTIONS: [(&str, &str, &str); 12] = [
+const SECTIONS: [(&str, &str, &str); 14] = [
     (include_str!("server.rs"), "Server", "server"),
     (include_str!("cache.rs"), "Cache", "cache"),
     (include_str!("rule.rs"), "Rule", "cache.rule"),
@@ -57,6 +57,8 @@ const SECTIONS: [(&str, &str, &str); 12] = [
     (include_str!("redirect.rs"), "Redirect", "redirect"),
     (include_str!("customer.rs"), "Customer", "customer"),
     (include_str!("logging.rs"), "Logging", "logging"),
+    (include_str!("graph.rs"), "Graph", "graph"),
+    (include_str!("demand_log.rs"), "DemandLog", "demand_log"),
     (include_str!("upstream.rs"), "Upstream", "upstream"),
 ];
 
@@ -69,8 +71,8 @@ pub fn reference() -> Vec<Key> {
 }
 
 fn section(source: &str, name: &str, path: &str) -> Vec<Key> {
-    // The memory and disk tiers are set up once, like the rest of the storage.
-    let whole_restarts = path.starts_with("storage");
+    // These are set up once.
+    let whole_restarts = ["storage", "graph", "demand_log"].iter().any(|once| path.starts_with(once));
     let start = format!("pub struct {name} {{");
     let lines = source.lines().skip_while(|line| *line != start).skip(1).take_while(|line| *line != "}");
     let mut keys = Vec::new();
@@ -106,6 +108,7 @@ fn kind_of(rust: &str) -> Option<Kind> {
         "MissingReferences" => Kind::Choice(&["refuse", "allow"]),
         "OnDelete" => Kind::Choice(&["follow", "keep"]),
         "f64" => Kind::Number,
+        "Privacy" => Kind::Choice(&["off", "hashed", "full"]),
         "DiskClass" => Kind::Choice(&["any", "ssd", "hdd"]),
         "Mode" => Kind::Choice(&["public", "shared"]),
         "UpstreamKind" => Kind::Choice(&["registry", "parent"]),

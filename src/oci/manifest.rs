@@ -1,6 +1,8 @@
 //! Reading manifests. A manifest is stored and served as the bytes that came; what is read here is only looked at.
 
-pub use oci_spec::image::Descriptor;
+use std::collections::BTreeMap;
+
+pub use oci_spec::image::{Descriptor, Platform};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -28,6 +30,10 @@ pub struct Manifest {
     pub config: Option<Descriptor>,
     /// The layers of an image, in order.
     pub layers: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    pub subject: Option<Descriptor>,
+    /// Its own annotations; empty when they are not texts.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Why bytes are not a manifest that can be served.
@@ -76,6 +82,10 @@ struct Document {
     #[serde(default)]
     layers: Option<Vec<Value>>,
     #[serde(default)]
+    subject: Option<Value>,
+    #[serde(default)]
+    annotations: Option<Value>,
+    #[serde(default)]
     fs_layers: Option<Value>,
 }
 
@@ -114,6 +124,8 @@ impl Manifest {
             manifests: descriptors(document.manifests.unwrap_or_default()),
             config: descriptors(document.config).pop(),
             layers: descriptors(document.layers.unwrap_or_default()),
+            subject: descriptors(document.subject).pop(),
+            annotations: document.annotations.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
         })
     }
 }
