@@ -1,0 +1,1 @@
+[g.V().has('harbinger_generation', generation).count().next(), g.E().has('harbinger_generation', generation).count().next()]
