@@ -10,9 +10,11 @@ mod answer;
 mod blobs;
 mod cache;
 mod conditional;
+mod demand;
 mod error;
 mod exchange;
 mod freshness;
+mod graph;
 mod health;
 mod layers;
 mod listener;
@@ -38,6 +40,7 @@ pub use admin_token::AdminToken;
 pub use cache::{
     BlobDetails, BlobReport, BlobsReport, CacheReport, CustomerReport, HostedReport, ObjectReport, PlaceReport, TierReport,
 };
+pub use graph::{BadLine, ImportReport, Lacking, RECORDS, answer_at_rest};
 pub use purge::{PurgeEntry, PurgeReport};
 pub use scrub::{DamageReport, ScrubReport, ScrubState};
 pub use server::{Running, Settings, serve};
@@ -46,9 +49,10 @@ use std::sync::Arc;
 
 use access_log::AccessLog;
 use actix_web::HttpRequest;
+use demand::Demand;
 use request_body::Patience;
 
-use crate::{customers::Customer, registry::Registry, telemetry::Metrics, tiers::Tiers};
+use crate::{customers::Customer, graph::Graph, registry::Registry, telemetry::Metrics, tiers::Tiers};
 
 /// What every request needs.
 struct Service {
@@ -61,6 +65,10 @@ struct Service {
     via: String,
     ready: Arc<dyn Fn() -> bool + Send + Sync>,
     access_log: Option<Arc<AccessLog>>,
+    graph: Option<Arc<Graph>>,
+    graph_is_public: bool,
+    surveys: Arc<graph::Surveys>,
+    demand: Arc<Demand>,
 }
 
 impl Service {

@@ -1,9 +1,12 @@
 //! The composition root: the only place where concrete types meet. No logic.
 
+mod graph_at_rest;
+mod learning;
 mod locations;
 mod operator_file;
 mod scrub_at_rest;
 
+pub use graph_at_rest::GraphAtRest;
 pub use operator_file::OperatorFile;
 pub use scrub_at_rest::ScrubAtRest;
 
@@ -28,14 +31,20 @@ use crate::{
     api::{self, AdminToken},
     catalog::{Catalog, CatalogError},
     config::{self, Config, DiskClass},
-    registry::{self, Collected, Purged, Registry, Selection},
+    events::InProcess,
+    graph::Graph,
+    registry::{self, Collected, Purged, Registry, Selection, Storage},
     telemetry::{Metrics, TierName},
     tiers::{Bucket, ContentStore, DiskSettings, ObjectTier, ScrubSettings, Staging, TierSettings, Tiers},
     upstream::{HttpOrigin, Identity, Origin, Routes},
 };
+use learning::Learning;
 
 /// The catalog's file in the data folder.
 const CATALOG: &str = "catalog.redb";
+
+/// The graph's file there.
+const GRAPH: &str = "graph.redb";
 
 /// A running server.
 #[derive(Debug)]
@@ -45,6 +54,7 @@ pub struct App {
     registry: Arc<Registry>,
     catalog: Arc<Catalog>,
     tiers: Arc<Tiers>,
+    learning: Learning,
     origins: Origins,
     /// What it was started with: keys that need a restart are in force as they are here.
     config: Config,
@@ -76,9 +86,13 @@ impl App {
         let identity = Identity { via: via.clone(), region, customer_header };
         let origins = Origins { metrics: metrics.clone(), identity, handle: Handle::current() };
         let routes = origins.routes(&config)?;
-        let registry =
-            Registry::open(Handle::current(), routes, &config, catalog.clone(), tiers.clone(), staging, metrics.clone());
+        let learning = Learning::start(&config, &catalog, &tiers, &metrics)?;
+        let bus = learning.bus.clone();
+        let storage = Storage { catalog: catalog.clone(), tiers: tiers.clone(), staging };
+        let registry = Registry::open(Handle::current(), routes, &config, storage, metrics.clone(), bus.clone());
         let registry = Arc::new(registry.await.map_err(|error| unusable(&config.storage.data, &error))?);
+
+        learning.recall(&registry);
 
         let healer = Arc::downgrade(&registry);
         tiers.scrubber().heal_by(Arc::new(move |digests| {
@@ -98,7 +112,11 @@ impl App {
             metrics,
             admin_token: admin_token.clone(),
             via,
+            bus,
+            pseudonyms: learning.pseudonyms.clone(),
+            graph: learning.graph.clone(),
             ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
+            graph_is_public: config.graph.public,
         })
         .map_err(|error| StartError(error.to_string()))?;
         let operator = OperatorFile { address: server.address(), token: admin_token.secret().to_owned() };
@@ -107,7 +125,17 @@ impl App {
             tracing::warn!(%error, "the operator's file cannot be written: gc, purge, scrub and cache will not find this server");
         }
         let shutdown_grace = Mutex::new(config.server.shutdown_grace);
-        Ok(Self { server, stopping, registry, catalog, tiers, origins, config, shutdown_grace })
+        Ok(Self { server, stopping, registry, catalog, tiers, learning, origins, config, shutdown_grace })
+    }
+
+    /// What has been learned, if anything is.
+    pub const fn graph(&self) -> Option<&Arc<Graph>> {
+        self.learning.graph.as_ref()
+    }
+
+    /// Whom all that happens is told to.
+    pub fn bus(&self) -> &Arc<InProcess> {
+        &self.learning.bus
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was given.
@@ -141,6 +169,7 @@ impl App {
         if let Some(object) = self.tiers.object() {
             object.close().await;
         }
+        self.learning.stop().await;
         self.catalog.close().await;
     }
 }
@@ -204,13 +233,6 @@ fn without_limits(storage: &config::Storage) -> config::Storage {
 
 fn at_rest_unusable(data: &Path, error: &dyn Display) -> StartError {
     StartError(format!("the data folder {} cannot be used: {error}", data.display()))
-}
-
-/// What is durable.
-struct Storage {
-    catalog: Arc<Catalog>,
-    tiers: Arc<Tiers>,
-    staging: Staging,
 }
 
 /// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
@@ -277,6 +299,22 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// The ways to the upstreams of a configuration, for a program that serves nobody.
+///
+/// # Errors
+/// When an upstream cannot be used as it is configured.
+pub fn routes(config: &Config) -> Result<Routes, StartError> {
+    Origins::of_nobody().routes(config)
+}
+
+/// The way to one upstream, for a program that serves nobody.
+///
+/// # Errors
+/// When it cannot be used as it is configured.
+pub fn origin(upstream: &config::Upstream) -> Result<HttpOrigin, StartError> {
+    Origins::of_nobody().origin(upstream)
+}
+
 /// Makes the ways to upstreams.
 #[derive(Debug)]
 struct Origins {
@@ -286,11 +324,21 @@ struct Origins {
 }
 
 impl Origins {
+    fn of_nobody() -> Self {
+        let via = format!("harbinger-{:016x}", fastrand::u64(..));
+        let identity = Identity { via, region: String::new(), customer_header: String::new() };
+        Self { metrics: Arc::new(Metrics::new()), identity, handle: Handle::current() }
+    }
+
+    fn origin(&self, upstream: &config::Upstream) -> Result<HttpOrigin, StartError> {
+        HttpOrigin::new(upstream, &self.metrics, &self.identity, self.handle.clone())
+            .map_err(|error| StartError(format!("upstream {}: {error}", upstream.name)))
+    }
+
     fn routes(&self, config: &Config) -> Result<Routes, StartError> {
         let mut entries = Vec::with_capacity(config.upstream.len());
         for upstream in &config.upstream {
-            let origin = HttpOrigin::new(upstream, &self.metrics, &self.identity, self.handle.clone())
-                .map_err(|error| StartError(format!("upstream {}: {error}", upstream.name)))?;
+            let origin = self.origin(upstream)?;
             entries.push((upstream.clone(), Arc::new(origin) as Arc<dyn Origin>));
         }
         Routes::new(entries, config.hosted.prefixes.clone()).map_err(|error| StartError(error.to_string()))

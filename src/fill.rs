@@ -87,6 +87,9 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// The content is verified and has `size` bytes.
     fn verified(&self, source: &Source, digest: &Digest, size: u64);
+
+    /// The tiers have taken a content of `size` bytes.
+    fn kept(&self, _digest: &Digest, _size: u64) {}
 }
 
 /// All transfers under way. Cheap to clone; clones are the same table.

@@ -7,14 +7,17 @@ mod answers;
 mod error;
 mod healing;
 mod hosted;
+mod observer;
 mod proxied;
 mod purge;
 mod readers;
+mod recall;
 
 pub use answers::{Blob, BlobLocation, Listing, ManifestInfo, Pushed};
 pub use error::{RegistryError, RegistryErrorKind};
 pub use hosted::{Chunk, Collected, Garbage, Hosted, Owner, Progress, UploadId, Writing, collect_garbage};
 pub use purge::{BytesFate, InvalidSelection, Purged, PurgedEntry, PurgedKind, Selection, purge};
+pub use recall::{Fact, Learner, Recalled};
 
 use std::sync::Arc;
 
@@ -27,13 +30,26 @@ use crate::{
     catalog::Catalog,
     config::{self, Config},
     customers::{Customer, Customers},
+    events::Bus,
     oci::{Digest, Reference},
     telemetry::{CacheStatus, Metrics},
     tiers::{Staging, Tiers, Wanted},
     upstream::{Destination, Routes, Target},
 };
 use healing::Healing;
+use observer::Observer;
 use proxied::Proxied;
+
+/// What is durable.
+#[derive(Debug)]
+pub struct Storage {
+    /// The rows.
+    pub catalog: Arc<Catalog>,
+    /// The bytes.
+    pub tiers: Arc<Tiers>,
+    /// Pushes under way.
+    pub staging: Staging,
+}
 
 /// All repositories of one server.
 #[derive(Debug)]
@@ -44,10 +60,13 @@ pub struct Registry {
     healing: Healing,
     customers: ArcSwap<Customers>,
     redirect: ArcSwap<config::Redirect>,
+    observer: Observer,
+    tiers: Arc<Tiers>,
 }
 
 impl Registry {
-    /// Puts a registry together, and completes what a crash has interrupted. Work that outlives a request runs on `handle`.
+    /// Puts a registry together, and completes what a crash has interrupted. Work that outlives a request runs on `handle`; what
+    /// becomes known is told on `bus`.
     ///
     /// # Errors
     /// When the uploads of earlier runs cannot be read or completed.
@@ -55,17 +74,19 @@ impl Registry {
         handle: Handle,
         routes: Routes,
         config: &Config,
-        catalog: Arc<Catalog>,
-        tiers: Arc<Tiers>,
-        staging: Staging,
+        storage: Storage,
         metrics: Arc<Metrics>,
+        bus: Arc<dyn Bus>,
     ) -> std::io::Result<Self> {
-        let hosted = Hosted::open(handle.clone(), config.hosted.clone(), catalog.clone(), tiers.clone(), staging).await?;
+        let Storage { catalog, tiers, staging } = storage;
+        let observer = Observer::new(bus, handle.clone(), tiers.clone(), &routes);
+        let (policy, told) = (config.hosted.clone(), observer.clone());
+        let hosted = Hosted::open(handle.clone(), policy, catalog.clone(), tiers.clone(), staging, told).await?;
         let healing = Healing::new(handle.clone());
-        let proxied = Proxied::new(handle, config, catalog, tiers, metrics);
+        let proxied = Proxied::new(handle, config, catalog, tiers.clone(), metrics, observer.clone());
         let customers = ArcSwap::from_pointee(Customers::new(&config.customer));
         let redirect = ArcSwap::from_pointee(config.redirect.clone());
-        Ok(Self { routes: ArcSwap::from_pointee(routes), proxied, hosted, healing, customers, redirect })
+        Ok(Self { routes: ArcSwap::from_pointee(routes), proxied, hosted, healing, customers, redirect, observer, tiers })
     }
 
     /// Where requests lead, as of now.
@@ -80,6 +101,7 @@ impl Registry {
 
     /// Takes over new routes and new policies. Requests under way end with the old ones.
     pub fn reconfigure(&self, routes: Routes, config: &Config) {
+        self.observer.reconfigure(&routes);
         self.routes.store(Arc::new(routes));
         self.proxied.reconfigure(config);
         self.hosted.reconfigure(config.hosted.clone());

@@ -292,6 +292,38 @@ impl Tiers {
         });
     }
 
+    /// Has `tell` told of each content that is on no disk any more, from now on. It must not wait for anything.
+    pub fn on_evicted(&self, tell: impl Fn(&Digest) + Send + Sync + 'static) {
+        let disks: Vec<_> = self.disks.iter().map(Disk::presence).collect();
+        self.counts.listen(Box::new(move |digest| {
+            if !disks.iter().any(|has| has(digest)) {
+                tell(digest);
+            }
+        }));
+    }
+
+    /// Reads a content of the cache of at most `most` bytes, without noting that it was wanted. `None` when it is not here, is
+    /// longer, or is not what its digest says.
+    pub async fn peek(&self, digest: &Digest, most: u64) -> Option<Bytes> {
+        if let Some(bytes) = self.memory.peek(digest) {
+            return Some(bytes).filter(|bytes| bytes.len() as u64 <= most);
+        }
+        let (disks, digest) = (self.disks.clone(), *digest);
+        let reading = blocking(move || {
+            let Some(file) = disks.iter().find_map(|disk| disk.peek(&digest).ok()) else { return Ok(None) };
+            let size = file.metadata()?.len();
+            if size > most {
+                return Ok(None);
+            }
+            let bytes = read_file(&file, size)?;
+            Ok(Some(bytes).filter(|bytes| Digest::of(digest.algorithm(), bytes) == digest))
+        });
+        reading.await.unwrap_or_else(|error| {
+            tracing::warn!(%digest, %error, "a content cannot be read");
+            None
+        })
+    }
+
     /// What was pushed.
     pub const fn hosted(&self) -> &ContentStore {
         &self.hosted

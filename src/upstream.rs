@@ -8,6 +8,7 @@ mod authorization;
 mod blobs;
 mod body;
 mod breaker;
+mod catalog;
 mod challenge;
 mod client;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod realms;
 mod referrers;
 mod retry;
 mod routes;
+mod scope;
 #[cfg(test)]
 mod scripted;
 mod tags;

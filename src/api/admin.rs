@@ -14,7 +14,7 @@ use super::{
     answer::{Answer, JSON, NO_CACHE},
     cache,
     error::ApiError,
-    health, layers, purge,
+    graph, health, layers, purge,
     query::Query,
     routes::method_not_allowed,
     scrub,
@@ -35,6 +35,16 @@ use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
         cache::usage,
         cache::blobs,
         cache::blob,
+        graph::stats,
+        graph::shares,
+        graph::bases,
+        graph::versions,
+        graph::together,
+        graph::top,
+        graph::around,
+        graph::export,
+        graph::import,
+        graph::lacking,
         health::alive,
         health::ready,
         health::metrics
@@ -144,11 +154,13 @@ pub(super) fn dry_run(query: &Query<'_>) -> Result<bool, ApiError> {
 pub(super) fn authorize(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if service.admin_token.matches(given) {
-        return Ok(());
-    }
+    if service.admin_token.matches(given) { Ok(()) } else { Err(unauthorized()) }
+}
+
+/// 401.
+pub(super) fn unauthorized() -> ApiError {
     let message = "this is for the operator, whose token lies in 'admin.json' in the data folder";
-    Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message))
+    ApiError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
 }
 
 /// 400.

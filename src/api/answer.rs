@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) cache: CacheStatus,
     /// What the access log says of a failure.
     pub(super) error: Option<String>,
+    /// The content that it is about, when the answer says which.
+    pub(super) about: Option<Digest>,
     /// Whether the connection is of no more use.
     pub(super) close: bool,
 }
@@ -52,6 +54,7 @@ impl Answer {
             length: Some(0),
             cache,
             error: None,
+            about: None,
             close: false,
         }
     }
@@ -90,7 +93,8 @@ impl Answer {
     }
 
     /// The digest as digest header and as `ETag`.
-    pub(super) fn digest(self, digest: &Digest) -> Self {
+    pub(super) fn digest(mut self, digest: &Digest) -> Self {
+        self.about = Some(*digest);
         let mut quoted = String::with_capacity(140);
         quoted.push('"');
         quoted.push_str(digest.algorithm().as_str());
@@ -102,7 +106,8 @@ impl Answer {
     }
 
     /// The digest of a content that is not in this answer.
-    pub(super) fn digest_alone(self, digest: &Digest) -> Self {
+    pub(super) fn digest_alone(mut self, digest: &Digest) -> Self {
+        self.about = Some(*digest);
         self.text_header(CONTENT_DIGEST.clone(), &digest.to_string())
     }
 

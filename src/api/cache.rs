@@ -250,7 +250,7 @@ fn selection(tiers: &Tiers, query: &Query<'_>) -> Result<Selection, ApiError> {
     Ok(Selection { tier, customer: owned(&query.customer), order, offset, limit })
 }
 
-fn number(text: Option<&str>, otherwise: usize, most: usize, name: &str) -> Result<usize, ApiError> {
+pub(super) fn number(text: Option<&str>, otherwise: usize, most: usize, name: &str) -> Result<usize, ApiError> {
     let Some(text) = text else { return Ok(otherwise) };
     match text.parse() {
         Ok(number) if number <= most => Ok(number),

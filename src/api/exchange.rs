@@ -1,12 +1,20 @@
 //! One request and its answer, as they are counted and logged when the last byte has left.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{access_log::Line, transport::Receipt};
+use super::{
+    access_log::Line,
+    demand::{Demanded, Outcome},
+    transport::Receipt,
+};
 use crate::{
     customers::Customer,
+    oci::Digest,
     telemetry::{CacheStatus, Metrics, OutcomeLabels, RequestLabels},
-    upstream::Destination,
+    upstream::{Destination, Requester},
 };
 
 /// Counts and logs itself when it is dropped.
@@ -14,9 +22,12 @@ pub(super) struct Exchange {
     pub(super) endpoint: &'static str,
     metrics: Arc<Metrics>,
     line: Option<Box<Line>>,
+    demanded: Option<Box<Demanded>>,
     started: Instant,
     status: u16,
     cache: CacheStatus,
+    digest: Option<Digest>,
+    first_byte: Option<Duration>,
     sent: u64,
     complete: bool,
 }
@@ -30,9 +41,12 @@ impl Exchange {
             endpoint: "unknown",
             metrics,
             line,
+            demanded: None,
             started: Instant::now(),
             status: CLIENT_LEFT,
             cache: CacheStatus::None,
+            digest: None,
+            first_byte: None,
             sent: 0,
             complete: false,
         }
@@ -56,12 +70,24 @@ impl Exchange {
         }
     }
 
-    /// The head of the answer is ready.
-    pub(super) fn note_answer(&mut self, status: u16, cache: CacheStatus, error: Option<String>) {
-        self.status = status;
-        self.cache = cache;
+    /// It is to be told to whoever learns from requests.
+    pub(super) fn note_demand(&mut self, demanded: Option<Box<Demanded>>) {
+        self.demanded = demanded;
+    }
+
+    /// It has come by way of other servers.
+    pub(super) fn note_requester(&mut self, requester: &Requester) {
+        if let Some(demanded) = &mut self.demanded {
+            demanded.note_requester(requester);
+        }
+    }
+
+    /// The head of the answer is ready; it is about `digest`.
+    pub(super) fn note_answer(&mut self, status: u16, cache: CacheStatus, digest: Option<Digest>, error: Option<String>) {
+        (self.status, self.cache, self.digest) = (status, cache, digest);
+        self.first_byte = Some(self.started.elapsed());
         if let Some(line) = &mut self.line {
-            line.first_byte = Some(self.started.elapsed());
+            line.first_byte = self.first_byte;
             line.error = error;
         }
     }
@@ -84,6 +110,17 @@ impl Drop for Exchange {
         }
         if let Some(line) = self.line.take() {
             line.write(self.status, self.cache, self.sent, self.complete, self.started.elapsed());
+        }
+        if let Some(demanded) = self.demanded.take() {
+            demanded.tell(Outcome {
+                status: self.status,
+                cache: self.cache,
+                digest: self.digest,
+                sent: self.sent,
+                first_byte: self.first_byte,
+                total: self.started.elapsed(),
+                complete: self.complete,
+            });
         }
     }
 }

@@ -20,7 +20,9 @@ use super::{
     uploads,
 };
 use crate::{
-    oci::{ErrorCode, Tag},
+    events::Kind,
+    graph::queries::{self, Place},
+    oci::{Digest, ErrorCode, RepositoryName, Tag},
     upstream::{Address, Destination, Hops},
 };
 
@@ -40,6 +42,10 @@ pub(super) struct Layer {
     customer: String,
     /// Where it can be had.
     location: String,
+    /// Repositories whose images have it already, at most 20: public ones, and the one that it was pushed to. Absent when the
+    /// graph is not kept or not loaded yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_with: Option<Vec<String>>,
 }
 
 /// Pushes a layer. `image`, `version` and `customer` are in the query, or in headers `X-Image`, `X-Version` and the one that
@@ -81,7 +87,9 @@ pub(super) async fn upload(
     let customer = service.customer(request, query.customer.as_deref());
     exchange.note_customer(&customer);
     let destination = resolve(service, image)?;
-    exchange.note_destination(&destination, query.digest.as_deref().unwrap_or_default());
+    let named = query.digest.as_deref().unwrap_or_default();
+    exchange.note_destination(&destination, named);
+    exchange.note_demand(service.demand.of(request, &destination, Kind::Push, named, &customer));
     let Destination::Hosted(repository) = destination else { return Ok(read_only(service)) };
     let push = Push { service, request, query, repository: &repository, customer };
     let (digest, size) = uploads::whole(&push, digest, body).await?;
@@ -93,6 +101,7 @@ pub(super) async fn upload(
         version: version.map(|version| version.to_string()),
         customer: push.customer.as_str().to_owned(),
         location,
+        shared_with: shared_with(service, &repository, &digest),
     };
     // Strings and numbers cannot fail to be written as JSON.
     let json = serde_json::to_vec(&layer).unwrap_or_default();
@@ -133,10 +142,18 @@ pub(super) async fn request(
     let customer = service.customer(request, query.customer.as_deref());
     exchange.note_customer(&customer);
     let destination = resolve(service, without_reference(image))?;
-    exchange.note_destination(&destination, hash);
-    let destination = destination.on_behalf_of(&requester::requester(request, &customer, Hops::default()));
     let is_head = *request.method() == Method::HEAD;
+    let kind = if is_head { Kind::BlobHead } else { Kind::Blob };
+    exchange.note_destination(&destination, hash);
+    exchange.note_demand(service.demand.of(request, &destination, kind, hash, &customer));
+    let destination = destination.on_behalf_of(&requester::requester(request, &customer, Hops::default()));
     blobs::answer(Ask { service, request, query, destination, customer, is_head }, hash).await
+}
+
+/// Who has a layer already, of those who are nobody's secret. A look at a neighbourhood, which takes no longer than a moment.
+fn shared_with(service: &Service, repository: &RepositoryName, digest: &Digest) -> Option<Vec<String>> {
+    let own = Place { route: "".into(), name: repository.clone() };
+    service.graph.as_ref()?.read(|state| queries::shared_with(state, digest, &own)).ok()
 }
 
 fn resolve(service: &Service, image: &str) -> Result<Destination, ApiError> {

@@ -35,6 +35,14 @@ pub(super) enum Resource<'a> {
     CachedBlobs,
     /// `/api/v1/cache/blobs/<digest>`
     CachedBlob(&'a str),
+    /// `/api/v1/graph/export`
+    GraphExport,
+    /// `/api/v1/graph/import`
+    GraphImport,
+    /// `/api/v1/graph/lacking`
+    GraphLacking,
+    /// `/api/v1/graph/<question>`
+    Graph(&'a str),
     /// A path of the distribution API.
     Registry {
         /// `X` of `/X/v2/…`.
@@ -115,6 +123,14 @@ pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
     }
     if let Some(digest) = path.strip_prefix("/api/v1/cache/blobs/") {
         return Ok(Resource::CachedBlob(digest));
+    }
+    if let Some(question) = path.strip_prefix("/api/v1/graph/") {
+        return Ok(match question {
+            "export" => Resource::GraphExport,
+            "import" => Resource::GraphImport,
+            "lacking" => Resource::GraphLacking,
+            question => Resource::Graph(question),
+        });
     }
     let Some((prefix, rest)) = split_version(path) else {
         return Ok(Resource::Unknown);
@@ -216,6 +232,8 @@ mod tests {
         assert_eq!(parse("/metrics"), Ok(Resource::Metrics));
         assert_eq!(parse("/api/v1/cache/blobs"), Ok(Resource::CachedBlobs));
         assert_eq!(parse("/api/v1/cache/blobs/sha256:1"), Ok(Resource::CachedBlob("sha256:1")));
+        assert_eq!(parse("/api/v1/graph/stats"), Ok(Resource::Graph("stats")));
+        assert_eq!(parse("/api/v1/graph/import"), Ok(Resource::GraphImport));
         for path in ["", "/", "*", "//v2//a", "/v1/", "/v22/a", "/a/b/v2/c", "/favicon.ico", "/%2e%2e/etc"] {
             assert_eq!(parse(path), Ok(Resource::Unknown), "{path}");
         }

@@ -52,6 +52,14 @@ pub(super) struct Query<'a> {
     pub(super) count: Option<Cow<'a, str>>,
     /// `offset`: how many of the first are left out.
     pub(super) offset: Option<Cow<'a, str>>,
+    /// `of`: what a question to the graph is about.
+    pub(super) of: Option<Cow<'a, str>>,
+    /// `platform`: which image of an index.
+    pub(super) platform: Option<Cow<'a, str>>,
+    /// `region`: where something is asked for.
+    pub(super) region: Option<Cow<'a, str>>,
+    /// `depth`: how many edges away.
+    pub(super) depth: Option<Cow<'a, str>>,
 }
 
 impl<'a> Query<'a> {
@@ -80,6 +88,10 @@ impl<'a> Query<'a> {
                 "sort" => (&mut parsed.sort, ErrorCode::Unsupported),
                 "limit" => (&mut parsed.count, ErrorCode::Unsupported),
                 "offset" => (&mut parsed.offset, ErrorCode::Unsupported),
+                "of" => (&mut parsed.of, ErrorCode::NameInvalid),
+                "platform" => (&mut parsed.platform, ErrorCode::Unsupported),
+                "region" => (&mut parsed.region, ErrorCode::Unsupported),
+                "depth" => (&mut parsed.depth, ErrorCode::Unsupported),
                 "tag" => {
                     parsed.tags.push(value);
                     continue;

@@ -8,10 +8,10 @@ use actix_web::{
 use super::{
     Service, admin,
     answer::Answer,
-    blobs, cache,
+    blobs, cache, demand,
     error::ApiError,
     exchange::Exchange,
-    health, layers, manifests,
+    graph, health, layers, manifests,
     path::{self, Api, Resource},
     purge,
     query::Query,
@@ -78,6 +78,8 @@ async fn route(
         Resource::LayerRequest => return layers::request(service, request, &query?, exchange).await,
         Resource::Purge => return purge::purge(service, request, &query?).await,
         Resource::Garbage => return admin::collect_garbage(service, request, &query?).await,
+        Resource::GraphImport => return graph::import(service, request, body).await,
+        Resource::GraphLacking => return graph::lacking(service, request, body).await,
         Resource::Scrub => return scrub::answer(service, request, &query?),
         Resource::Unknown => return Err(unknown_path()),
         _ if !is_read => return Ok(method_not_allowed("GET, HEAD")),
@@ -88,6 +90,8 @@ async fn route(
         Resource::Cache => return cache::usage(service, request),
         Resource::CachedBlobs => return cache::blobs(service, request, &query?).await,
         Resource::CachedBlob(digest) => return cache::blob(service, request, digest).await,
+        Resource::GraphExport => return graph::export(service, request),
+        Resource::Graph(question) => return graph::answer(service, request, question, &query?).await,
     };
     let hops = requester::hops(service, request)?;
     let query = query?;
@@ -102,15 +106,17 @@ async fn route(
     let namespace = query.namespace.as_deref();
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let destination = service.registry.routes().resolve(Address { host, prefix, namespace, path: name })?;
+    let customer = service.customer(request, None);
     exchange.note_destination(&destination, what.last());
+    exchange.note_demand(service.demand.of(request, &destination, demand::kind(&what, method), what.last(), &customer));
     let answer = if is_read && !matches!(what, Api::Upload(..) | Api::Uploads(_)) {
-        let (customer, is_head) = (service.customer(request, None), *method == Method::HEAD);
-        let destination = destination.on_behalf_of(&requester::requester(request, &customer, hops));
+        let (requester, is_head) = (requester::requester(request, &customer, hops), *method == Method::HEAD);
+        exchange.note_requester(&requester);
+        let destination = destination.on_behalf_of(&requester);
         let ask = Ask { service, request, query: &query, destination, customer, is_head };
         read(ask, what, name).await?
     } else {
         let Destination::Hosted(repository) = destination else { return refuse_write(service, is_read) };
-        let customer = service.customer(request, None);
         write(Push { service, request, query: &query, repository: &repository, customer }, what, body).await?
     };
     Ok(match namespace {
@@ -152,6 +158,7 @@ fn label(resource: &Resource<'_>) -> &'static str {
         Resource::LayerUpload | Resource::LayerRequest => "layer",
         Resource::OpenApi | Resource::Garbage | Resource::Purge | Resource::Scrub => "api",
         Resource::Cache | Resource::CachedBlobs | Resource::CachedBlob(_) => "api",
+        Resource::Graph(_) | Resource::GraphExport | Resource::GraphImport | Resource::GraphLacking => "api",
         Resource::Registry { what, .. } => match what {
             Api::Base => "base",
             Api::Manifest(..) => "manifest",
@@ -166,7 +173,7 @@ fn label(resource: &Resource<'_>) -> &'static str {
     }
 }
 
-fn unknown_path() -> ApiError {
+pub(super) fn unknown_path() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "there is nothing at this path")
 }
 

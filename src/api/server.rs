@@ -19,13 +19,21 @@ use super::{
     AdminToken, Service,
     access_log::AccessLog,
     answer::{Answer, common_headers},
+    demand::Demand,
     exchange::Exchange,
     listener,
     request_body::{Patience, RequestBody},
     routes,
     transport::{Connection, Lane, OutBody, PaceLimit, Receipt},
 };
-use crate::{config, registry::Registry, telemetry::Metrics, tiers::Tiers};
+use crate::{
+    config,
+    events::{Bus, log::Pseudonyms},
+    graph::Graph,
+    registry::Registry,
+    telemetry::Metrics,
+    tiers::Tiers,
+};
 
 /// The dispatcher's buffer for what is not sent as a file.
 const WRITE_BUFFER: usize = 64 << 10;
@@ -46,8 +54,16 @@ pub struct Settings {
     pub admin_token: AdminToken,
     /// This instance's name in `Via`: a request that already bears it has come back.
     pub via: String,
+    /// Whom requests are told to.
+    pub bus: Arc<dyn Bus>,
+    /// What hides clients' addresses from them.
+    pub pseudonyms: Pseudonyms,
     /// Whether the server can do its work, for `/readyz`. Must not block.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What is learned from; `None` where nothing is.
+    pub graph: Option<Arc<Graph>>,
+    /// Whether anybody may ask the graph about public repositories.
+    pub graph_is_public: bool,
 }
 
 impl fmt::Debug for Settings {
@@ -89,12 +105,27 @@ impl Drop for Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn serve(settings: Settings) -> io::Result<Running> {
-    let Settings { config, access, registry, tiers, metrics, admin_token, via, ready } = settings;
+    let Settings { config, access, registry, tiers, metrics, admin_token, via, bus, pseudonyms, ready, graph, graph_is_public } =
+        settings;
     let access_log = AccessLog::start(access, &config.region, &config.customer_header, &metrics, io::stdout())?;
     let customer_header = config.customer_header.clone();
     let patience = Patience { stall: config.read_stall_timeout, min_rate: config.min_read_rate.as_u64() };
-    let service = Service { registry, tiers, metrics, customer_header, patience, admin_token, via, ready, access_log };
-    let service = Arc::new(service);
+    let demand = Demand::new(bus, &config.region, pseudonyms);
+    let service = Arc::new(Service {
+        registry,
+        tiers,
+        metrics,
+        customer_header,
+        patience,
+        admin_token,
+        via,
+        ready,
+        access_log,
+        graph,
+        graph_is_public,
+        surveys: Arc::default(),
+        demand,
+    });
     start(&config, move |request, payload| answer(Arc::clone(&service), request, payload))
 }
 
@@ -159,7 +190,7 @@ async fn answer(service: Arc<Service>, request: HttpRequest, payload: web::Paylo
 }
 
 fn respond(request: &HttpRequest, mut answer: Answer, mut exchange: Exchange) -> HttpResponse<OutBody> {
-    exchange.note_answer(answer.status.as_u16(), answer.cache, answer.error.take());
+    exchange.note_answer(answer.status.as_u16(), answer.cache, answer.about, answer.error.take());
     let lane = request.conn_data::<Lane>().cloned().unwrap_or_default();
     let receipt = Some(Box::new(exchange) as Box<dyn Receipt>);
     let body = if *request.method() == Method::HEAD {

@@ -237,6 +237,24 @@ impl Catalog {
         })
     }
 
+    /// The tags of a repository that name a manifest, in byte order.
+    ///
+    /// # Errors
+    /// As [`Self::hosted_blob`].
+    pub fn hosted_tags_naming(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<Tag>, CatalogError> {
+        let (prefix, named) = (name_key(name), digest_key(digest));
+        self.reading(|transaction| {
+            let mut tags = Vec::new();
+            for row in transaction.open_table(TAGS)?.range(&prefix[..]..&after_prefix(&prefix)[..])? {
+                let (key, value) = row?;
+                if value.value().0 == named {
+                    tags.extend(text(&key.value()[prefix.len()..]).parse::<Tag>());
+                }
+            }
+            Ok(tags)
+        })
+    }
+
     /// The descriptors of what refers to `subject`, each as JSON, in the order of their digests.
     ///
     /// # Errors

@@ -92,8 +92,9 @@ async fn keep(shared: &Shared, flight: &Flight, spool: Spool, size: u64) {
     shared.ledger.verified(&flight.source, &flight.digest, size);
     flight.complete(size);
     // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
-    if let Err(error) = shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
-        tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept");
+    match shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
+        Ok(()) => shared.ledger.kept(&flight.digest, size),
+        Err(error) => tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept"),
     }
 }
 

@@ -12,6 +12,7 @@ mod claims;
 mod garbage;
 mod lists;
 mod manifests;
+mod telling;
 mod upload;
 mod uploads;
 mod writeback;
@@ -30,7 +31,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{Blob, Listing, ManifestInfo, Pushed, RegistryError, RegistryErrorKind};
+use super::{Blob, Listing, ManifestInfo, Pushed, RegistryError, RegistryErrorKind, observer::Observer};
 use crate::{
     catalog::{Catalog, CatalogError},
     config,
@@ -54,6 +55,7 @@ struct Shared {
     tiers: Arc<Tiers>,
     uploads: Uploads,
     claims: Claims,
+    observer: Observer,
     collecting: tokio::sync::Mutex<()>,
 }
 
@@ -71,6 +73,7 @@ impl Hosted {
         catalog: Arc<Catalog>,
         tiers: Arc<Tiers>,
         staging: Staging,
+        observer: Observer,
     ) -> io::Result<Self> {
         let (uploads, landed) = Uploads::open(staging)?;
         let shared = Arc::new(Shared {
@@ -80,6 +83,7 @@ impl Hosted {
             tiers,
             uploads,
             claims: Claims::new(),
+            observer,
             collecting: tokio::sync::Mutex::new(()),
         });
         handle.spawn(upkeep(Arc::downgrade(&shared)));

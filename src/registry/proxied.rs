@@ -27,7 +27,7 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
-use super::{Blob, BlobLocation, Listing, ManifestInfo, RegistryError, RegistryErrorKind};
+use super::{Blob, BlobLocation, Listing, ManifestInfo, RegistryError, RegistryErrorKind, observer::Observer};
 use crate::{
     catalog::{Catalog, Link, Repository, TagKey},
     coalesce::Coalesce,
@@ -72,13 +72,21 @@ struct Shared {
     superseding: Superseding,
     purges: Purges,
     records: Arc<SharedRecords>,
+    observer: Observer,
 }
 
 impl Proxied {
     /// Work that outlives a request runs on `handle`.
-    pub(super) fn new(handle: Handle, config: &Config, catalog: Arc<Catalog>, tiers: Arc<Tiers>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        config: &Config,
+        catalog: Arc<Catalog>,
+        tiers: Arc<Tiers>,
+        metrics: Arc<Metrics>,
+        observer: Observer,
+    ) -> Self {
         let records = Arc::new(SharedRecords::new(handle.clone(), tiers.clone()));
-        let ledger = Arc::new(Links::new(handle.clone(), catalog.clone(), records.clone()));
+        let ledger = Arc::new(Links::new(handle.clone(), catalog.clone(), records.clone(), observer.clone()));
         let fills = Fills::new(handle.clone(), tiers.clone(), metrics, ledger, config.cache.max_fills);
         let superseding = Superseding::new(handle.clone(), catalog.clone(), tiers.clone());
         let shared = Shared {
@@ -97,6 +105,7 @@ impl Proxied {
             superseding,
             purges: Purges::new(),
             records,
+            observer,
         };
         Self { shared: Arc::new(shared) }
     }

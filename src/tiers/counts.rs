@@ -1,6 +1,10 @@
 //! What happened in the tiers, counted.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::RwLock;
 use prometheus_client::{
@@ -8,6 +12,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+
+use crate::oci::Digest;
 
 /// Customers that have a label of their own; the further ones share one.
 const MOST_CUSTOMERS: usize = 100;
@@ -23,6 +29,16 @@ pub(super) struct Counts {
     scrubbed_bytes: Family<Scrubbed, Counter>,
     scrub_damaged: Family<Scrubbed, Counter>,
     customers: RwLock<HashSet<Arc<str>>>,
+    listener: OnceLock<Listener>,
+}
+
+/// Who is told what has left a disk for good.
+struct Listener(Box<dyn Fn(&Digest) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,10 +111,20 @@ impl Counts {
         self.moved_bytes.get_or_create(&labels).inc_by(bytes);
     }
 
-    pub(super) fn evicted(&self, tier: &Arc<str>, reason: Reason, count: u64) {
-        if count > 0 {
-            self.evictions.get_or_create(&Evicted { tier: tier.clone(), reason: reason.as_str() }).inc_by(count);
+    /// Contents have left a tier for good. No lock of an index may be held.
+    pub(super) fn evicted(&self, tier: &Arc<str>, reason: Reason, contents: &[Digest]) {
+        if !contents.is_empty() {
+            self.evictions.get_or_create(&Evicted { tier: tier.clone(), reason: reason.as_str() }).inc_by(contents.len() as u64);
         }
+        if let Some(Listener(tell)) = self.listener.get() {
+            contents.iter().for_each(tell);
+        }
+    }
+
+    /// Has `tell` told of what leaves a tier for good from now on. There is one such listener.
+    pub(super) fn listen(&self, tell: Box<dyn Fn(&Digest) + Send + Sync>) {
+        // A second one would tell the same.
+        let _ = self.listener.set(Listener(tell));
     }
 
     /// A scrub has hashed bytes of a file.

@@ -186,7 +186,7 @@ impl Disk {
     pub fn quarantine(&self, digest: &Digest) {
         self.shared.index.lock().remove(digest);
         self.shared.open.invalidate(digest);
-        self.shared.counts.evicted(&self.shared.name, Reason::Damaged, 1);
+        self.shared.counts.evicted(&self.shared.name, Reason::Damaged, &[*digest]);
         self.shared.quarantine.take(digest, &self.shared.path(digest));
     }
 
@@ -226,7 +226,7 @@ impl Disk {
         for digest in &unused {
             self.shared.forget(digest);
         }
-        self.shared.counts.evicted(&self.shared.name, Reason::Unused, unused.len() as u64);
+        self.shared.counts.evicted(&self.shared.name, Reason::Unused, &unused);
         unused.len()
     }
 
@@ -267,6 +267,12 @@ impl Disk {
     /// What moving needs to know of the entries.
     pub(super) fn index(&self) -> &Mutex<Index> {
         &self.shared.index
+    }
+
+    /// What tells whether an entry is here, for as long as the tier is there.
+    pub(super) fn presence(&self) -> impl Fn(&Digest) -> bool + Send + Sync + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        move |digest| shared.upgrade().is_some_and(|shared| shared.index.lock().size(digest).is_some())
     }
 
     /// The least valuable entry that may be moved.
@@ -332,7 +338,7 @@ impl Tier for Disk {
         async move {
             let removal = blocking(move || {
                 if shared.forget(&digest) {
-                    shared.counts.evicted(&shared.name, Reason::Removed, 1);
+                    shared.counts.evicted(&shared.name, Reason::Removed, &[digest]);
                 }
                 Ok(())
             });
@@ -424,10 +430,10 @@ impl Shared {
     fn shrink(&self, limit: u64) {
         // The lock is not held while files are deleted.
         let victims = self.index.lock().shrink(limit);
-        self.counts.evicted(&self.name, Reason::NoRoom, victims.len() as u64);
-        for victim in victims {
-            self.forget(&victim);
+        for victim in &victims {
+            self.forget(victim);
         }
+        self.counts.evicted(&self.name, Reason::NoRoom, &victims);
     }
 
     /// Deletes an entry; false when it was not in the index.

@@ -40,6 +40,11 @@ impl Memory {
         self.cache.get(digest).map(|bytes| bytes.len() as u64)
     }
 
+    /// A content that is here. Counts as asking for it, as for what stays in memory.
+    pub(super) fn peek(&self, digest: &Digest) -> Option<Bytes> {
+        self.cache.get(digest)
+    }
+
     /// Whether it is here, without noting that it was wanted.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.cache.contains_key(digest)

@@ -224,8 +224,8 @@ impl Shared {
         if self.pace.moves() && to < self.disks.len() && self.has_place(to, &digest, least.size, heat) {
             return self.carry(Move { digest, from: position, to, reason: Why::NoRoom }, least.size, heat).await;
         }
-        self.counts.evicted(disk.label(), Reason::NoRoom, 1);
         release(disk.clone(), digest).await;
+        self.counts.evicted(disk.label(), Reason::NoRoom, &[digest]);
         true
     }
 

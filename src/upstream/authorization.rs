@@ -10,9 +10,9 @@ use super::{
     challenge::Challenge,
     credentials::{CredentialId, CredentialSource, Credentials},
     realms::Realms,
+    scope::Scope,
     tokens::{Token, TokenKey, Tokens, basic},
 };
-use crate::oci::RepositoryName;
 
 /// Proves to one upstream that we may read.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ impl Authorization {
     }
 
     /// The proof to send without being asked; `None` as long as the upstream never asked for one.
-    pub(super) async fn known(&self, repository: &RepositoryName) -> Result<Option<Proof>, UpstreamError> {
+    pub(super) async fn known(&self, scope: Scope<'_>) -> Result<Option<Proof>, UpstreamError> {
         let known = self.known.read().clone();
         match known {
             // What is open to everyone can still be had without a password.
-            Some(Challenge::Basic) if self.credentials.get(repository.as_str()).await?.is_none() => Ok(None),
-            Some(challenge) => self.meet(&challenge, repository).await.map(Some),
+            Some(Challenge::Basic) if self.credentials.get(scope.repository()).await?.is_none() => Ok(None),
+            Some(challenge) => self.meet(&challenge, scope).await.map(Some),
             None => Ok(None),
         }
     }
@@ -65,7 +65,7 @@ impl Authorization {
     pub(super) async fn renew(
         &self,
         headers: &HeaderMap,
-        repository: &RepositoryName,
+        scope: Scope<'_>,
         sent: Option<&Proof>,
     ) -> Result<Proof, UpstreamError> {
         match sent {
@@ -74,7 +74,7 @@ impl Authorization {
             None => {}
         }
         let challenge = Challenge::choose(headers)?;
-        let proof = self.meet(&challenge, repository).await?;
+        let proof = self.meet(&challenge, scope).await?;
         if let (Some(Proof::Basic { credential: old, .. }), Proof::Basic { credential: new, .. }) = (sent, &proof)
             && old == new
         {
@@ -100,16 +100,16 @@ impl Authorization {
         }
     }
 
-    async fn meet(&self, challenge: &Challenge, repository: &RepositoryName) -> Result<Proof, UpstreamError> {
+    async fn meet(&self, challenge: &Challenge, scope: Scope<'_>) -> Result<Proof, UpstreamError> {
         let Challenge::Bearer { realm, service } = challenge else {
-            return self.basic(repository).await;
+            return self.basic(scope).await;
         };
         self.realms.check(realm)?;
-        let credentials = self.credentials.get(repository.as_str()).await?;
+        let credentials = self.credentials.get(scope.repository()).await?;
         let key = |credentials: Option<&Credentials>| TokenKey {
             realm: realm.clone(),
             service: service.clone(),
-            scope: format!("repository:{repository}:pull"),
+            scope: scope.to_string(),
             credential: CredentialId::of(credentials),
         };
         let first = key(credentials.as_deref());
@@ -119,14 +119,14 @@ impl Authorization {
         }
         // They may have been changed since they were read; the same ones are not sent a second time.
         self.credentials.forget();
-        let credentials = self.credentials.get(repository.as_str()).await?;
+        let credentials = self.credentials.get(scope.repository()).await?;
         let second = key(credentials.as_deref());
         let issued = if second == first { issued } else { self.tokens.get(second.clone(), credentials).await };
         issued.map(|token| Proof::Token { key: second, token })
     }
 
-    async fn basic(&self, repository: &RepositoryName) -> Result<Proof, UpstreamError> {
-        let credentials = self.credentials.get(repository.as_str()).await?;
+    async fn basic(&self, scope: Scope<'_>) -> Result<Proof, UpstreamError> {
+        let credentials = self.credentials.get(scope.repository()).await?;
         let credential = CredentialId::of(credentials.as_deref());
         match credentials.as_deref() {
             Some(Credentials::Password { username, password }) => {

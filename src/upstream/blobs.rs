@@ -94,7 +94,15 @@ impl Exchange {
         name: &'a RepositoryName,
         digest: &Digest,
     ) -> Ask<'a> {
-        Ask { operation, method, url: self.url(name, &format!("blobs/{digest}")), repository: name, accept: None, from: 0, told }
+        Ask {
+            operation,
+            method,
+            url: self.url(name, &format!("blobs/{digest}")),
+            scope: name.into(),
+            accept: None,
+            from: 0,
+            told,
+        }
     }
 }
 

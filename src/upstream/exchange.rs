@@ -22,6 +22,7 @@ use super::{
     operation::Operation,
     rate_limit::{PullBudget, Quiet, retry_after},
     retry::{RetryBudget, may_pass, pause},
+    scope::Scope,
     telling::Telling,
 };
 use crate::{
@@ -75,7 +76,7 @@ pub(super) struct Ask<'a> {
     pub(super) operation: Operation,
     pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) repository: &'a RepositoryName,
+    pub(super) scope: Scope<'a>,
     pub(super) accept: Option<&'static str>,
     /// Offset of the first byte that is wanted.
     pub(super) from: u64,
@@ -92,10 +93,15 @@ pub(super) struct Answer {
 }
 
 impl Exchange {
-    /// The URL of `path` below `/v2/`.
+    /// The URL of `path` of a repository.
     pub(super) fn url(&self, repository: &RepositoryName, path: &str) -> Url {
+        self.url_below_v2(&format!("{repository}/{path}"))
+    }
+
+    /// The URL of `path` below `/v2/`.
+    pub(super) fn url_below_v2(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/v2/{repository}/{path}", self.base.path().trim_end_matches('/')));
+        url.set_path(&format!("{}/v2/{path}", self.base.path().trim_end_matches('/')));
         if let Some(namespace) = self.telling.namespace() {
             url.query_pairs_mut().append_pair("ns", namespace);
         }
@@ -174,14 +180,14 @@ impl Exchange {
 
     /// One try with the proof that is known, and a second with a new one if that was refused.
     async fn authorized(&self, ask: &Ask<'_>) -> Result<Response, UpstreamError> {
-        let known = self.authorization.known(ask.repository).await?;
+        let known = self.authorization.known(ask.scope).await?;
         let (response, strayed) = self.follow(ask, known.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED || strayed {
             return self.judge(ask, response, strayed);
         }
         let headers = response.headers().clone();
         drain(response).await;
-        let proof = self.authorization.renew(&headers, ask.repository, known.as_ref()).await?;
+        let proof = self.authorization.renew(&headers, ask.scope, known.as_ref()).await?;
         let (response, strayed) = self.follow(ask, Some(&proof)).await?;
         if response.status() == StatusCode::UNAUTHORIZED && !strayed {
             return Err(self.authorization.refusal(&proof));

@@ -117,6 +117,15 @@ impl HttpOrigin {
         Ok(Self { exchange: Arc::new(exchange), told })
     }
 
+    /// The names of all repositories, all pages merged, in the upstream's order. Many registries tell them to nobody, or only to
+    /// their own operators.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]
+    pub async fn repositories(&self) -> Result<Vec<String>, UpstreamError> {
+        self.exchange.repositories(&self.told).await
+    }
+
     /// The pull budget that the upstream last told (Docker Hub does); `None` when it never did.
     pub fn budget(&self) -> Option<PullBudget> {
         *self.exchange.pull_budget.lock()

@@ -70,7 +70,7 @@ impl Exchange {
         reference: &Reference,
     ) -> Ask<'a> {
         let url = self.url(name, &format!("manifests/{reference}"));
-        Ask { operation, method, url, repository: name, accept: Some(MediaType::ACCEPT_MANIFESTS), from: 0, told }
+        Ask { operation, method, url, scope: name.into(), accept: Some(MediaType::ACCEPT_MANIFESTS), from: 0, told }
     }
 
     fn content_type(&self, headers: &HeaderMap) -> Result<Option<MediaType>, UpstreamError> {

@@ -9,6 +9,7 @@ pub(super) enum Operation {
     HeadManifest,
     Tags,
     Referrers,
+    Catalog,
     Token,
 }
 
@@ -22,6 +23,7 @@ impl Operation {
             Self::HeadManifest => "HEAD manifest",
             Self::Tags => "tags",
             Self::Referrers => "referrers",
+            Self::Catalog => "catalog",
             Self::Token => "token",
         }
     }

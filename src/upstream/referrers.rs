@@ -23,7 +23,7 @@ impl Exchange {
             operation: Operation::Referrers,
             method: Method::GET,
             url: self.url(name, &format!("referrers/{subject}")),
-            repository: name,
+            scope: name.into(),
             accept: Some(MediaType::OCI_INDEX),
             from: 0,
             told,

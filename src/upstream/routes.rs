@@ -39,6 +39,13 @@ pub enum Destination {
     Hosted(RepositoryName),
 }
 
+impl Route {
+    /// Whether everybody can have what it leads to elsewhere without credentials.
+    pub fn is_public(&self) -> bool {
+        self.mode == Mode::Public
+    }
+}
+
 impl Target {
     /// The same repository, asked for `requester`.
     #[must_use]
@@ -61,7 +68,7 @@ impl Destination {
 
     /// Whether everybody can have the content elsewhere without credentials: it mirrors a public registry.
     pub fn is_public(&self) -> bool {
-        matches!(self, Self::Proxied(target) if target.route.mode == Mode::Public)
+        matches!(self, Self::Proxied(target) if target.route.is_public())
     }
 
     /// The repository's name, at the upstream or here.

@@ -15,7 +15,7 @@ impl Exchange {
     /// See [`super::Origin::tags`].
     pub(super) async fn tags(&self, told: &HeaderMap, name: &RepositoryName) -> Result<Vec<String>, UpstreamError> {
         let url = self.url(name, "tags/list");
-        let ask = Ask { operation: Operation::Tags, method: Method::GET, url, repository: name, accept: None, from: 0, told };
+        let ask = Ask { operation: Operation::Tags, method: Method::GET, url, scope: name.into(), accept: None, from: 0, told };
         let mut pages = Pages::new(self, ask);
         let mut tags = Vec::new();
         while let Some(page) = pages.next().await? {

@@ -2,13 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use super::{BLOBS, MANIFESTS, after_prefix, digest_key, text};
+use super::{BLOBS, HostedManifest, MANIFESTS, after_prefix, digest_key, text};
 use crate::{
-    catalog::{Catalog, CatalogError},
-    oci::Digest,
+    catalog::{
+        Catalog, CatalogError,
+        keys::{content_key, split_digest},
+    },
+    oci::{Digest, RepositoryName},
 };
 
 impl Catalog {
+    /// At most `limit` manifests of hosted repositories after `last`, by digest and then by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn hosted_manifests(
+        &self,
+        last: Option<&(Digest, RepositoryName)>,
+        limit: usize,
+    ) -> Result<Vec<(RepositoryName, Digest, HostedManifest)>, CatalogError> {
+        // The least key that is greater than that of `last`.
+        let from = last.map(|(digest, name)| [content_key(digest, name), vec![0]].concat()).unwrap_or_default();
+        self.reading(|transaction| {
+            let mut found = Vec::new();
+            for row in transaction.open_table(MANIFESTS)?.range(&from[..]..)?.take(limit) {
+                let (key, value) = row?;
+                let manifest = split_digest(key.value()).and_then(|(digest, name)| {
+                    Some((text(name).parse().ok()?, digest, HostedManifest::from_value(value.value())?))
+                });
+                found.extend(manifest);
+            }
+            Ok(found)
+        })
+    }
+
     /// The names of hosted repositories that have a content, as a blob or as a manifest: at most `limit`.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ impl Hosted {
         let PushedManifest { media_type, subject, .. } = manifest;
         let row = HostedManifest { media_type, size, subject };
         let content = (size <= INLINE).then(|| bytes.clone());
+        let telling = self.before_push(name, &digest, &tags, content_type, &bytes);
         let put = PutManifest { name: name.clone(), digest, manifest: row, content, descriptor, tags };
         let hosted = self.clone();
         let putting = async move {
@@ -80,7 +81,9 @@ impl Hosted {
             if size > INLINE {
                 hosted.keep(&digest, bytes).await?;
             }
-            hosted.shared.catalog.put_hosted_manifest(put).await.map_err(catalog_failed)
+            hosted.shared.catalog.put_hosted_manifest(put).await.map_err(catalog_failed)?;
+            hosted.tell_pushed(telling);
+            Ok(())
         };
         self.detached(putting).await?;
         Ok(Pushed { digest, subject })
@@ -92,11 +95,16 @@ impl Hosted {
     /// `ManifestUnknown`.
     pub async fn delete_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<(), RegistryError> {
         let catalog = &self.shared.catalog;
+        let telling = self.before_deletion(name, reference);
         let deleted = match reference {
             Reference::Tag(tag) => catalog.delete_hosted_tag(name, tag).await,
             Reference::Digest(digest) => catalog.delete_hosted_manifest(name, digest).await,
         };
-        if deleted.map_err(catalog_failed)? { Ok(()) } else { Err(RegistryError::unknown(Kind::ManifestUnknown)) }
+        if !deleted.map_err(catalog_failed)? {
+            return Err(RegistryError::unknown(Kind::ManifestUnknown));
+        }
+        self.tell_deleted(name, telling);
+        Ok(())
     }
 
     fn check_references(&self, name: &RepositoryName, manifest: &PushedManifest) -> Result<(), RegistryError> {

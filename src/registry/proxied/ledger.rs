@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::shared_records::SharedRecords;
+use super::{Observer, shared_records::SharedRecords};
 use crate::{
     catalog::{Catalog, Link, Repository},
     fill::{Ledger, Source},
@@ -17,11 +17,12 @@ pub(super) struct Links {
     handle: Handle,
     catalog: Arc<Catalog>,
     records: Arc<SharedRecords>,
+    observer: Observer,
 }
 
 impl Links {
-    pub(super) fn new(handle: Handle, catalog: Arc<Catalog>, records: Arc<SharedRecords>) -> Self {
-        Self { handle, catalog, records }
+    pub(super) fn new(handle: Handle, catalog: Arc<Catalog>, records: Arc<SharedRecords>, observer: Observer) -> Self {
+        Self { handle, catalog, records, observer }
     }
 }
 
@@ -43,5 +44,9 @@ impl Ledger for Links {
         if matches!(self.catalog.link(&repository, digest), Ok(Some(_))) {
             self.records.put_link(&repository, digest, &Link { size: Some(size), media_type: None });
         }
+    }
+
+    fn kept(&self, digest: &Digest, size: u64) {
+        self.observer.kept(digest, size);
     }
 }

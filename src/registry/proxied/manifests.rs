@@ -223,6 +223,7 @@ impl Shared {
         self.purges.record(asked, || {
             self.put_link(repository, &digest, link);
             self.superseding.taken_in(self.catalog.put_uses(&digest, named(&manifest).collect()));
+            self.observer.taken_in(repository, &digest, bytes.len() as u64, &manifest);
         });
         self.announce(repository, &manifest);
         Ok(Stored { digest, media_type: manifest.media_type, bytes, from_bucket: false })

@@ -1,6 +1,7 @@
 //! Forgetting a part of the cache: first a plan, which a dry run tells, then the rows, then the bytes.
 
 mod plan;
+mod telling;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -45,6 +46,7 @@ impl Proxied {
                 plan.tags.iter().for_each(|key| shared.records.forget_tag(key));
                 plan.links.iter().for_each(|(repository, digest, _)| shared.records.forget_link(repository, digest));
                 forget(&shared.catalog, &plan).await?;
+                proxied.tell_forgotten(&plan);
             }
             let is_under_way = |digest: &Digest| shared.fills.is_under_way(digest);
             Ok(remove(&shared.tiers, &plan, is_under_way, dry_run).await)

@@ -186,7 +186,10 @@ impl Shared {
         if row.age().is_some_and(|age| age >= longest) {
             return None;
         }
-        self.purges.record(asked, || drop(self.catalog.put_tag(key, row.clone())));
+        self.purges.record(asked, || {
+            drop(self.catalog.put_tag(key, row.clone()));
+            self.observer.tagged(key, None, row.digest);
+        });
         Some(row)
     }
 
@@ -199,6 +202,7 @@ impl Shared {
                 self.purges.record(asked, || {
                     self.records.put_tag(key, row);
                     let noted = self.catalog.put_tag(key, row.clone());
+                    self.observer.tagged(key, old, row.digest);
                     // Nobody waits until it is durable: a row that a crash takes away is asked for again.
                     if let Some(old) = old.filter(|old| *old != row.digest) {
                         self.superseding.tag_moved(key.clone(), old, noted);
@@ -211,8 +215,10 @@ impl Shared {
                     if old.is_some() {
                         self.records.forget_tag(key);
                     }
-                    if let Err(error) = self.catalog.remove_tag(key).await {
-                        tracing::error!(%error, "cannot forget a tag");
+                    match self.catalog.remove_tag(key).await {
+                        Ok(()) if old.is_some() => self.tell_untagged(key),
+                        Ok(()) => {}
+                        Err(error) => tracing::error!(%error, "cannot forget a tag"),
                     }
                 }
             }

@@ -54,6 +54,26 @@ async fn a_missing_list_of_tags_is_empty_and_junk_is_an_error() {
 }
 
 #[tokio::test]
+async fn the_repositories_of_a_registry_are_asked_for_with_leave_for_all_of_them() {
+    let server = Scripted::start_at("127.0.0.1", |home| {
+        let challenge = format!("Bearer realm=\"{home}token\",service=\"x\"");
+        move |seen: &Seen| match (seen.path(), seen.header("authorization")) {
+            ("/token", _) if seen.target.contains("scope=registry%3Acatalog%3A*") => Reply::new(200).body(r#"{"token":"t"}"#),
+            ("/v2/_catalog", None) => Reply::new(401).header("www-authenticate", &challenge),
+            ("/v2/_catalog", Some("Bearer t")) if seen.target.contains("last=b") => {
+                Reply::new(200).body(r#"{"repositories":["c"]}"#)
+            }
+            ("/v2/_catalog", Some("Bearer t")) => {
+                Reply::new(200).header("link", "</v2/_catalog?last=b>; rel=next").body(r#"{"repositories":["a","b"]}"#)
+            }
+            _ => Reply::new(500),
+        }
+    })
+    .await;
+    assert_eq!(server.origin().repositories().await.unwrap(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
 async fn endless_and_straying_lists_are_refused() {
     let circle =
         Scripted::start(|_| Reply::new(200).header("link", &format!("<{LIST}?a>; rel=next")).body(r#"{"tags":["a"]}"#)).await;
