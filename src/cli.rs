@@ -4,8 +4,11 @@ mod cache;
 mod check;
 mod demo;
 mod gc;
+mod graph;
+mod log;
 mod operator;
 mod purge;
+mod replay;
 mod scrub;
 mod serve;
 mod table;
@@ -14,7 +17,10 @@ pub use cache::Cache;
 pub use check::Check;
 pub use demo::Demo;
 pub use gc::Gc;
+pub use graph::Graph;
+pub use log::Log;
 pub use purge::Purge;
+pub use replay::Replay;
 pub use scrub::Scrub;
 pub use serve::Serve;
 
@@ -39,6 +45,9 @@ enum Command {
     Purge(Purge),
     Scrub(Scrub),
     Cache(Cache),
+    Replay(Replay),
+    Graph(Graph),
+    Log(Log),
 }
 
 const EXAMPLES: &str = "\
@@ -57,6 +66,12 @@ Examples:
       Reads everything on disk and finds what has rotted.
   harbinger cache du
       Tells how full each tier is, and for whom.
+  harbinger replay ~/.local/share/harbinger/demand/*.trace --policy lru,served
+      Tells how well other policies and prefetchers would have served what was asked for.
+  harbinger graph shares nginx:1.27
+      Tells what an image shares with others, and how many bytes that saves.
+  harbinger log export --format csv --since 24h
+      Gives what was asked for since yesterday to other programs.
 
 Every configuration key can be set by an environment variable: HARBINGER_SERVER__LISTEN=0.0.0.0:5000";
 
@@ -70,6 +85,9 @@ impl Cli {
             Command::Purge(purge) => purge.run().await,
             Command::Scrub(scrub) => scrub.run().await,
             Command::Cache(cache) => cache.run().await,
+            Command::Replay(replay) => replay.run().await,
+            Command::Graph(graph) => graph.run().await,
+            Command::Log(log) => log.run(),
             Command::Demo(demo) => demo.run().await.map_or_else(failure, |()| ExitCode::SUCCESS),
         }
     }

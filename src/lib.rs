@@ -4,7 +4,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`cli`] | the subcommands: `serve`, `check`, `cache`, `purge`, `scrub`, `gc`, `demo` |
+//! | [`cli`] | the subcommands: `serve`, `check`, `cache`, `purge`, `scrub`, `gc`, `graph`, `log`, `replay`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
 //! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what pulls, pushes, lists and deletions mean, for proxied and for hosted repositories: the orchestrator |
@@ -13,6 +13,9 @@
 //! | [`tiers`] | where bytes live: memory, disks, a bucket; what they are worth where, and whether they are right; and what was pushed |
 //! | `fill` | one transfer per digest, from the bucket or an upstream, followed by everyone who wants it; so is a file that is being verified |
 //! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
+//! | [`events`] | what happened: the bus that tells it without waiting, the demand log, and the format of traces |
+//! | [`graph`] | what is made of what, who asks for it where, and which version follows which: learned from events, kept in a database of its own |
+//! | [`replay`] | what other policies and prefetchers would have made of what happened |
 //! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |
 //! | [`coalesce`] | one piece of work per key, whoever asks for it |
 //! | [`config`] | one file per section of the configuration |
@@ -27,9 +30,12 @@ pub mod cli;
 pub mod coalesce;
 pub mod config;
 pub mod customers;
+pub mod events;
 pub mod fill;
+pub mod graph;
 pub mod oci;
 pub mod registry;
+pub mod replay;
 pub mod telemetry;
 pub mod tiers;
 pub mod upstream;

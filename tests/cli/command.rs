@@ -72,6 +72,9 @@ fn help_teaches_by_example() {
         (&["--help"][..], "harbinger check --config harbinger.toml"),
         (&["serve", "--help"], "harbinger serve --listen 0.0.0.0:5000 --data /var/lib/harbinger"),
         (&["purge", "--help"], "harbinger purge 'ghcr.io/acme/**:pr-*' --data /var/lib/harbinger"),
+        (&["graph", "--help"], "harbinger graph base docker.io/library/nginx:1.27 --platform linux/arm64"),
+        (&["graph", "top", "--help"], "harbinger graph top --region eu --by rate --limit 5"),
+        (&["replay", "--help"], "harbinger replay week.trace --policy lru,gdsf,served"),
         (&["check", "--help"], "HARBINGER_CACHE__TAG_TTL=5m harbinger check"),
     ] {
         let output = harbinger(arguments, &[]);

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -51,6 +51,12 @@ impl Serving {
         let mut command = harbinger(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
         command.args(flags);
         Self::spawn(folder, command)
+    }
+
+    /// Starts on a data folder that is there already, without any configuration.
+    pub(crate) fn in_folder(data: &Path) -> Self {
+        let command = harbinger(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        Self::spawn(tempfile::tempdir().unwrap(), command)
     }
 
     fn spawn(folder: TempDir, mut command: Command) -> Self {

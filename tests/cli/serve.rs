@@ -66,7 +66,12 @@ fn open_metrics(text: &str) -> Vec<(String, f64)> {
         let (sample, value) = line.rsplit_once(' ').unwrap();
         let name = sample.split('{').next().unwrap();
         let suffix = name.strip_prefix(open.0).unwrap_or_else(|| panic!("{line} is not of {}", open.0));
-        assert_eq!(suffix, if open.1 == "counter" { "_total" } else { "" }, "{line}");
+        let suffixes: &[&str] = match open.1 {
+            "counter" => &["_total"],
+            "histogram" => &["_sum", "_count", "_bucket"],
+            _ => &[""],
+        };
+        assert!(suffixes.contains(&suffix), "{line}");
         assert!(name.starts_with("harbinger_"), "{line}");
         samples.push((sample.to_owned(), value.parse().unwrap_or_else(|error| panic!("{line}: {error}"))));
     }

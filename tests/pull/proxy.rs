@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use harbinger::{
     app::App,
     config::{AccessLog, Config, Upstream as UpstreamConfig},
+    events::{Bus, Subscription},
+    graph::State,
 };
 use tempfile::TempDir;
 
@@ -105,6 +107,16 @@ pub(crate) fn manifest_path(name: &str, reference: &str) -> String {
 impl Proxy {
     pub(crate) async fn in_front_of(upstream: &Upstream) -> Self {
         Setup::in_front_of(upstream).start().await
+    }
+
+    /// All that happens from now on.
+    pub(crate) fn events(&self) -> Subscription {
+        self.app.bus().subscribe("test", 10_000)
+    }
+
+    /// What the graph says; `None` while it is loaded.
+    pub(crate) fn graph<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
+        self.app.graph().unwrap().read(look).ok()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -60,7 +60,7 @@ async fn a_disk_that_fills_up_with_layers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills_up_with_small_things() {
-    fills_up(10 * KIB, "6m").await;
+    fills_up(10 * KIB, "8m").await;
 }
 
 /// Pushes until nothing goes any more: what was acknowledged is there, also after a restart.

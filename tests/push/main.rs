@@ -20,6 +20,7 @@ mod deletes;
 mod diskfull;
 mod documents;
 mod doors;
+mod events;
 mod gc;
 mod hosted;
 mod interleavings;
