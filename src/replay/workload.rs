@@ -205,8 +205,10 @@ impl Reader {
     fn content(&mut self, digest: &Digest, size: u64) -> ContentId {
         let next = self.workload.contents.len() as ContentId;
         let number = *self.contents.entry(*digest).or_insert(next);
-        if number == next {
-            self.workload.contents.push(Content { digest: *digest, size });
+        match self.workload.contents.get_mut(number as usize) {
+            // A range, or an answer that was cut, is less than the whole.
+            Some(content) => content.size = content.size.max(size),
+            None => self.workload.contents.push(Content { digest: *digest, size }),
         }
         number
     }
@@ -269,5 +271,18 @@ impl Workload {
             }
         }
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Algorithm;
+
+    #[test]
+    fn a_part_of_a_content_says_less_of_its_size_than_the_whole() {
+        let (mut reader, digest) = (Reader::default(), Digest::of(Algorithm::Sha256, b"x"));
+        assert_eq!([7, 900, 30].map(|size| reader.content(&digest, size)), [0, 0, 0]);
+        assert_eq!(reader.workload.contents[0].size, 900);
     }
 }
