@@ -15,6 +15,8 @@
 //! | [`upstream`] | the registries behind us: routes, HTTP, tokens, retries, breaker. The only room that knows reqwest |
 //! | [`events`] | what happened: the bus that tells it without waiting, the demand log, and the format of traces |
 //! | [`graph`] | what is made of what, who asks for it where, and which version follows which: learned from events, kept in a database of its own |
+//! | [`predict`] | what will be asked for next, and how likely |
+//! | [`prefetch`] | fetching it before it is asked for, within a budget and never in a client's way |
 //! | [`replay`] | what other policies and prefetchers would have made of what happened |
 //! | [`oci`] | value types: digest, repository name, reference, media type, byte range. No I/O |
 //! | [`coalesce`] | one piece of work per key, whoever asks for it |
@@ -34,6 +36,8 @@ pub mod events;
 pub mod fill;
 pub mod graph;
 pub mod oci;
+pub mod predict;
+pub mod prefetch;
 pub mod registry;
 pub mod replay;
 pub mod telemetry;
