@@ -1,8 +1,10 @@
 //! Makes a trace of a workload that was generated as CSV, for `harbinger replay`.
 //!
 //! ```sh
-//! cargo run --release --example convert_e1 -- E1_DIR --data DATA_DIR OUT.trace
+//! cargo run --release --example convert_e1 -- E1_DIR --data DATA_DIR [--duds SHARE] OUT.trace
 //! ```
+//!
+//! In the generated workload every push is pulled. `--duds .3` adds pushes that nobody ever pulls, so that these are 30 % of all.
 //!
 //! `E1_DIR` holds `e1_trace.csv.gz` (requests: time, region, customer, class, node, `M` for a manifest or `L` for a layer, its number,
 //! its size, the image's name, the cause) and `e1_pushes.csv.gz` (pushes of private images: time, customer, class, regions, repository,
@@ -27,6 +29,9 @@ use harbinger::{
     oci::{Algorithm, Digest, MediaType},
 };
 
+/// Numbers of layers and manifests of pushes that nobody pulls begin here, far above all others.
+const FIRST_OF_A_DUD: u64 = 1 << 40;
+
 type Failure = Box<dyn Error>;
 
 /// Layers of private images that were pushed, and public ones, by the number of their manifest: number and size.
@@ -50,9 +55,10 @@ enum Row {
 }
 
 /// Tells all events of a workload in order of time.
-fn events(e1: &Path, data: &Path, tell: &mut dyn FnMut(Event)) -> Result<(), Failure> {
+fn events(e1: &Path, data: &Path, duds: f64, tell: &mut dyn FnMut(Event)) -> Result<(), Failure> {
     let public = public_images(data)?;
-    let (pushes, private) = pushes(&e1.join("e1_pushes.csv.gz"))?;
+    let (mut pushes, mut private) = pushes(&e1.join("e1_pushes.csv.gz"))?;
+    add_duds(&mut pushes, &mut private, duds);
     let mut requests = requests(&e1.join("e1_trace.csv.gz"))?.peekable();
     let Some(Ok(Row::Request { at: begin, .. })) = requests.peek() else { return Err("there are no requests".into()) };
     let mut moves: Vec<Row> = tag_moves(&data.join("docker_official_tag_moves.csv.gz"))?
@@ -228,6 +234,34 @@ fn pushes(file: &Path) -> Result<(Vec<Row>, HashMap<u64, Layers>), Failure> {
     Ok((rows, images))
 }
 
+/// Adds versions of private images that nobody pulls, within an hour after others of the same repository, of which they have all layers
+/// but the one or two on top. They become `share` of all pushes.
+fn add_duds(rows: &mut Vec<Row>, images: &mut HashMap<u64, Layers>, share: f64) {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut next = FIRST_OF_A_DUD;
+    let each = share / (1.0 - share);
+    for at in 0..rows.len() {
+        if random.f64() >= each {
+            continue;
+        }
+        let Row::Moved { at, image, manifest } = &rows[at] else { continue };
+        let (Some(layers), Some((repository, _))) = (images.get(manifest), image.rsplit_once(':')) else { continue };
+        let own = layers.len().saturating_sub(random.usize(1..=2));
+        let layers: Layers = layers
+            .iter()
+            .enumerate()
+            .map(|(place, (number, size))| if place < own { (*number, *size) } else { (next + place as u64, *size) })
+            .collect();
+        let dud =
+            Row::Moved { at: at + random.u64(..3_600_000), image: format!("{repository}:dud{next}").into(), manifest: next };
+        next += 1 + layers.len() as u64;
+        if let Row::Moved { manifest, .. } = dud {
+            images.insert(manifest, layers);
+        }
+        rows.push(dud);
+    }
+}
+
 fn tag_moves(file: &Path) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for line in lines(file)?.skip(1) {
@@ -268,8 +302,11 @@ fn main() -> Result<(), Failure> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let place = arguments.iter().position(|argument| argument == "--data");
     let data = place.filter(|place| place + 1 < arguments.len()).map(|place| arguments.drain(place..place + 2).nth(1));
-    let (Some(Some(data)), [e1, out]) = (data, arguments.as_slice()) else {
-        return Err("usage: convert_e1 E1_DIR --data DATA_DIR OUT.trace".into());
+    let place = arguments.iter().position(|argument| argument == "--duds");
+    let duds = place.filter(|place| place + 1 < arguments.len()).and_then(|place| arguments.drain(place..place + 2).nth(1));
+    let duds = duds.map_or(Ok(0.0), |share| share.parse::<f64>())?;
+    let (Some(Some(data)), [e1, out], true) = (data, arguments.as_slice(), (0.0..=0.5).contains(&duds)) else {
+        return Err("usage: convert_e1 E1_DIR --data DATA_DIR [--duds SHARE] OUT.trace; a share is from 0 to .5".into());
     };
     let mut first = None;
     requests(&Path::new(e1).join("e1_trace.csv.gz"))?.next().transpose()?.into_iter().for_each(|row| {
@@ -282,7 +319,7 @@ fn main() -> Result<(), Failure> {
     let header = TraceHeader { privacy: Privacy::Unknown, begun, counted_from: Some(begun + WARM_UP) };
     let mut writer = TraceWriter::new(File::create(out).map_err(|error| format!("{out}: {error}"))?, header)?;
     let (mut count, mut failed) = (0_u64, None);
-    events(Path::new(e1), Path::new(&data), &mut |event| {
+    events(Path::new(e1), Path::new(&data), duds, &mut |event| {
         count += 1;
         if let Err(error) = writer.push(&event) {
             failed.get_or_insert(error);

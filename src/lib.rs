@@ -4,7 +4,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`cli`] | the subcommands: `serve`, `check`, `cache`, `purge`, `scrub`, `gc`, `graph`, `log`, `replay`, `demo` |
+//! | [`cli`] | the subcommands: `serve`, `check`, `cache`, `purge`, `warm`, `scrub`, `gc`, `graph`, `log`, `replay`, `demo` |
 //! | [`app`] | the composition root: the only place where concrete types meet |
 //! | `api` | HTTP: the route table, one file per endpoint group, the way out for bytes. The only room that knows actix |
 //! | [`registry`] | what pulls, pushes, lists and deletions mean, for proxied and for hosted repositories: the orchestrator |

@@ -4,7 +4,6 @@
 //! manifests pass by and are learned from, layers are cached. What a policy or a prefetcher is told is what an edge would have
 //! known at that moment; only those that are marked as bounds look ahead.
 
-mod deployed;
 mod figures;
 mod policy;
 mod prefetcher;

@@ -62,7 +62,12 @@ const ALL: &[(&str, &str, Make)] = &[
     ("gdf-graph", "gdf in which what customers run is worth more, and what was superseded leaves first", |setting, exponent| {
         Box::new(gdf::Gdf::new(setting, exponent).with_graph(setting.region))
     }),
-    ("served", "what serve runs on a disk", |setting, _| Box::new(served::Served::new(setting))),
+    ("served", "what serve runs on a disk: the lowest forecast leaves first", |setting, _| {
+        Box::new(served::Served::forecasting(setting))
+    }),
+    ("counted", "what serve runs on a disk without prediction: decayed counts", |setting, _| {
+        Box::new(served::Served::counting(setting))
+    }),
     ("belady", "bound: what is asked for again last leaves first", |setting, _| Box::new(belady::Belady::new(setting, false))),
     ("belady-size", "bound: the same by bytes times requests until then", |setting, _| {
         Box::new(belady::Belady::new(setting, true))

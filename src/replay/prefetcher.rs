@@ -1,13 +1,13 @@
 //! What is fetched before it is asked for.
 
 mod clairvoyant;
-mod co_pull;
 mod markov;
+mod model;
 mod popularity;
 mod rule;
 
 use super::workload::{ContentId, Step, Workload};
-use crate::events::Millis;
+use crate::{events::Millis, predict::Without};
 
 /// Decides what is fetched, from what has happened so far.
 pub(super) trait Prefetcher {
@@ -22,6 +22,9 @@ pub(super) trait Prefetcher {
 pub(super) trait View {
     /// Whether a content has ever been here.
     fn was_here(&self, content: ContentId) -> bool;
+
+    /// Whether a content is here or on its way.
+    fn is_here(&self, content: ContentId) -> bool;
 }
 
 /// A content to be fetched, unless it is here or on its way.
@@ -61,10 +64,18 @@ const ALL: &[(&str, &str, Make)] = &[
         Box::new(rule::Rule::new(setting).with_clients())
     }),
     (
-        "co-pull",
-        "graph-rule, the smallest first, and what else a customer runs when one of its clients comes to life",
-        |setting| Box::new(co_pull::CoPull::new(setting)),
+        "model",
+        "what serve runs: graph-rule and what else a client's customer runs, each layer judged by what is learned",
+        |setting| Box::new(model::Model::new(setting, None)),
     ),
+    ("model-graph", "model without what images have in common", |setting| {
+        Box::new(model::Model::new(setting, Some(Without::Graph)))
+    }),
+    ("model-time", "model without times", |setting| Box::new(model::Model::new(setting, Some(Without::Time)))),
+    ("model-regions", "model without what happens in other regions", |setting| {
+        Box::new(model::Model::new(setting, Some(Without::Regions)))
+    }),
+    ("model-customers", "model without who runs what", |setting| Box::new(model::Model::new(setting, Some(Without::Customers)))),
     ("clairvoyant", "bound: everything a minute before it is asked for, if it was published by then", |setting| {
         Box::new(clairvoyant::Clairvoyant::new(setting))
     }),

@@ -143,7 +143,7 @@ impl<'a> Simulator<'a> {
             network,
             capacity,
             bytes: 0,
-            state: vec![State::default(); workload.contents.len()],
+            state: vec![State::default(); workload.world.contents.len()],
             arriving: BinaryHeap::new(),
             line: 0.0,
             patient_line: 0.0,
@@ -182,7 +182,7 @@ impl<'a> Simulator<'a> {
     }
 
     fn content(&self, content: ContentId) -> Content {
-        self.workload.contents[content as usize]
+        self.workload.world.contents[content as usize]
     }
 
     /// Prefetches that have arrived.
@@ -275,5 +275,9 @@ impl<'a> Simulator<'a> {
 impl View for &[State] {
     fn was_here(&self, content: ContentId) -> bool {
         self[content as usize].was_here
+    }
+
+    fn is_here(&self, content: ContentId) -> bool {
+        self[content as usize].place != Place::Absent
     }
 }

@@ -10,7 +10,10 @@ use super::{
     workload::{Content, ContentId, Name, Step, What, Workload},
     *,
 };
-use crate::oci::{Algorithm, Digest};
+use crate::{
+    oci::{Algorithm, Digest},
+    predict::World,
+};
 
 const HERE: u16 = 0;
 const ELSEWHERE: u16 = 1;
@@ -24,8 +27,7 @@ fn workload(sizes: &[u64], images: &[&[ContentId]], steps: &[(u64, What)]) -> Wo
     });
     Workload {
         steps: steps.iter().map(|(at, what)| Step { at: *at, what: *what }).collect(),
-        contents: contents.collect(),
-        images: images.iter().map(|layers| (*layers).into()).collect(),
+        world: World { contents: contents.collect(), images: images.iter().map(|layers| (*layers).into()).collect() },
         regions: vec![Arc::from("here"), Arc::from("elsewhere")],
         counted_from: 0,
     }
@@ -140,7 +142,7 @@ fn a_tag_that_is_followed_is_fetched_once_its_move_is_known() {
         assert_eq!((figures.hits, figures.used, figures.prefetched), (1, 1, 1), "{prefetch}");
     }
     // These fetch the first image too, when its manifest is asked for.
-    for prefetch in ["graph-rule", "co-pull"] {
+    for prefetch in ["graph-rule", "model"] {
         assert_eq!(run(&tag_that_moves(300_000), 10, "lru", prefetch).hits, 2, "{prefetch}");
     }
     assert_eq!(run(&tag_that_moves(60_000), 10, "lru", "rule").hits, 0);
@@ -195,7 +197,7 @@ fn a_client_that_comes_to_life_gets_what_else_its_customer_runs() {
         .chain([(510_000, layer(2, 2))])
         .collect();
     let workload = workload(&[1; 6], &[&[0], &[1], &[2]], &steps);
-    assert_eq!(run(&workload, 3, "lru", "co-pull").hits, 1);
+    assert_eq!(run(&workload, 3, "lru", "model").hits, 1);
     assert_eq!(run(&workload, 3, "lru", "graph-rule").hits, 0);
 }
 
@@ -254,6 +256,10 @@ impl View for Empty {
     fn was_here(&self, _content: ContentId) -> bool {
         false
     }
+
+    fn is_here(&self, _content: ContentId) -> bool {
+        false
+    }
 }
 
 const CONTENTS: u32 = 30;
@@ -301,7 +307,7 @@ fn wishes(workload: &Workload, prefetch: &str) -> Vec<Vec<Wish>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn every_pair_gets_through_and_keeps_its_books(steps in any_steps(), sizes in prop::collection::vec(1..40_u64, CONTENTS as usize)) {
@@ -321,7 +327,7 @@ proptest! {
     fn the_same_trace_gives_the_same_figures(steps in any_steps()) {
         let workload = random(&[7; CONTENTS as usize], &steps);
         for (policy, _) in policies() {
-            let told = || serde_json::to_string(&run(&workload, 60, policy, "co-pull").told()).unwrap();
+            let told = || serde_json::to_string(&run(&workload, 60, policy, "model").told()).unwrap();
             prop_assert_eq!(told(), told());
         }
     }

@@ -98,8 +98,13 @@ pub struct Listed {
 impl Index {
     /// Of a tier of `kind`, beside where its contents would have to come from otherwise: a slower tier, or upstreams.
     pub fn new(kind: TierName, elsewhere: Option<TierName>, size_exponent: f32, rates: Arc<dyn Rates>) -> Self {
-        let worth = Worth::new(Latency::of(kind), elsewhere.map_or(Latency::UPSTREAM, Latency::of), size_exponent);
-        Self::with(worth, rates, Clock::Running(Instant::now()))
+        let here = Latency::of(kind);
+        let elsewhere = match elsewhere {
+            Some(slower) => Latency::of(slower),
+            None if rates.fetches_ahead() => Latency::UPSTREAM.as_soon_as(here),
+            None => Latency::UPSTREAM,
+        };
+        Self::with(Worth::new(here, elsewhere, size_exponent), rates, Clock::Running(Instant::now()))
     }
 
     /// As [`Self::new`], with a clock that stands still until it is [set](Self::set_clock): for replaying what happened.

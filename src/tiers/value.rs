@@ -16,6 +16,12 @@ use crate::{oci::Digest, telemetry::TierName};
 pub trait Rates: Debug + Send + Sync {
     /// Binary logarithm of the expected rate, in the unit of `counted`: that is what the decayed count of past requests says.
     fn log_rate(&self, digest: &Digest, counted: f32) -> f32;
+
+    /// Whether what is not here is fetched with the rest of its image as soon as that is asked for. The way to the upstream is then
+    /// gone once for all of them: what holding a content saves is the time of its bytes.
+    fn fetches_ahead(&self) -> bool {
+        false
+    }
 }
 
 /// The past as the forecast.
@@ -48,6 +54,11 @@ impl Latency {
             TierName::Hdd => Self { first_byte: 0.008, rate: 150e6 },
             TierName::Object => Self { first_byte: 0.030, rate: 80e6 },
         }
+    }
+
+    /// The same place, when its first byte comes as soon as that of `other`.
+    pub(super) const fn as_soon_as(self, other: Self) -> Self {
+        Self { first_byte: other.first_byte, ..self }
     }
 
     fn seconds(self, size: f32) -> f32 {

@@ -21,7 +21,7 @@ impl<'a> Belady<'a> {
     /// What is asked for again last leaves first; `by_size`, what takes most bytes for the longest time.
     pub(super) fn new(setting: &Setting<'a>, by_size: bool) -> Self {
         let Setting { workload, region, .. } = *setting;
-        let mut coming = vec![Vec::new(); workload.contents.len()];
+        let mut coming = vec![Vec::new(); workload.world.contents.len()];
         let mut number = 0;
         for step in &workload.steps {
             if let What::Layer { region: place, content, .. } = step.what
@@ -32,7 +32,7 @@ impl<'a> Belady<'a> {
             }
         }
         coming.iter_mut().for_each(|numbers| numbers.reverse());
-        let keys = vec![0; workload.contents.len()];
+        let keys = vec![0; workload.world.contents.len()];
         Self { workload, region, by_size, coming, now: 0, order: BTreeSet::new(), keys }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Belady<'a> {
         // By size, the order of now: it is exact for what has just been asked for, and ages with the rest.
         let key = match next {
             u64::MAX => u64::MAX,
-            next if self.by_size => (next - u64::from(self.now)).saturating_mul(self.workload.contents[at].size.max(1)),
+            next if self.by_size => (next - u64::from(self.now)).saturating_mul(self.workload.world.contents[at].size.max(1)),
             next => next,
         };
         self.keys[at] = key;

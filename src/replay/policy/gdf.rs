@@ -4,9 +4,9 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{Policy, Setting};
-use crate::replay::{
-    deployed::Deployed,
-    workload::{ContentId, Step, Workload},
+use crate::{
+    predict::Deployed,
+    replay::workload::{ContentId, Step, Workload},
 };
 
 /// A size of this many bytes more is added to each, so that the smallest do not outweigh all others.
@@ -22,7 +22,7 @@ pub(super) struct Gdf<'a> {
     least_size: f64,
     /// Whether a content that left is as frequent as before when it comes back.
     remembers: bool,
-    deployed: Option<Deployed<'a>>,
+    deployed: Option<Deployed>,
     heap: BinaryHeap<Reverse<(Priority, ContentId)>>,
     /// In force, by content; `None` for what is not in the cache.
     priorities: Vec<Option<Priority>>,
@@ -44,7 +44,7 @@ impl Priority {
 impl<'a> Gdf<'a> {
     /// With `size^exponent`.
     pub(super) fn new(setting: &Setting<'a>, exponent: f64) -> Self {
-        let contents = setting.workload.contents.len();
+        let contents = setting.workload.world.contents.len();
         Self {
             workload: setting.workload,
             exponent,
@@ -65,7 +65,7 @@ impl<'a> Gdf<'a> {
 
     /// What customers run now is worth more, and what only a superseded version used leaves first.
     pub(super) fn with_graph(self, region: u16) -> Self {
-        Self { deployed: Some(Deployed::new(self.workload, region)), ..self }
+        Self { deployed: Some(Deployed::new(region)), ..self }
     }
 
     fn rate(&mut self, content: ContentId) {
@@ -73,7 +73,7 @@ impl<'a> Gdf<'a> {
         self.frequencies[at] += 1;
         let in_use = self.deployed.as_ref().map_or(0, |deployed| deployed.uses(content));
         let worth = if in_use > 0 { IN_USE * f64::from(in_use.min(MOST_IN_USE)) } else { 1.0 };
-        let size = self.workload.contents[at].size as f64 + self.least_size;
+        let size = self.workload.world.contents[at].size as f64 + self.least_size;
         let value = f64::from(self.frequencies[at]) * worth * (1e6 / size.max(1.0)).powf(self.exponent);
         self.put(content, self.floor + value);
     }
@@ -88,7 +88,7 @@ impl<'a> Gdf<'a> {
 impl Policy for Gdf<'_> {
     fn observe(&mut self, step: &Step) {
         let Some(deployed) = &mut self.deployed else { return };
-        for content in deployed.observe(step) {
+        for content in deployed.observe(step, &self.workload.world) {
             if self.priorities[content as usize].is_some() {
                 self.put(content, self.floor);
             }

@@ -14,7 +14,7 @@ pub(super) struct Lfu {
 
 impl Lfu {
     pub(super) fn new(setting: &Setting<'_>) -> Self {
-        Self { order: BTreeSet::new(), uses: vec![(0, 0); setting.workload.contents.len()], clock: 0 }
+        Self { order: BTreeSet::new(), uses: vec![(0, 0); setting.workload.world.contents.len()], clock: 0 }
     }
 
     fn put(&mut self, content: ContentId, times: u32) {

@@ -7,7 +7,7 @@ pub(super) struct Lru(Queue);
 
 impl Lru {
     pub(super) fn new(setting: &Setting<'_>) -> Self {
-        Self(Queue::new(setting.workload.contents.len()))
+        Self(Queue::new(setting.workload.world.contents.len()))
     }
 }
 

@@ -50,7 +50,7 @@ impl Line {
 
 impl<'a> S3Fifo<'a> {
     pub(super) fn new(setting: &Setting<'a>) -> Self {
-        let (contents, room) = (setting.workload.contents.len(), setting.capacity as f64);
+        let (contents, room) = (setting.workload.world.contents.len(), setting.capacity as f64);
         Self {
             workload: setting.workload,
             small: Line::new(contents, room * SMALL),
@@ -63,7 +63,7 @@ impl<'a> S3Fifo<'a> {
     }
 
     fn size(&self, content: ContentId) -> u64 {
-        self.workload.contents[content as usize].size
+        self.workload.world.contents[content as usize].size
     }
 
     fn evict_small(&mut self) -> Option<ContentId> {

@@ -4,10 +4,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{Policy, Setting};
 use crate::{
+    config::Storage,
     oci::Digest,
+    predict::Forecast,
     replay::workload::{ContentId, Step, Workload},
     telemetry::TierName,
-    tiers::{DecayedCounts, Index, Wanted},
+    tiers::{DecayedCounts, Index, Rates, Wanted},
 };
 
 pub(super) struct Served<'a> {
@@ -15,31 +17,49 @@ pub(super) struct Served<'a> {
     numbers: HashMap<Digest, ContentId>,
     index: Index,
     wanted: Wanted,
+    forecast: Option<Arc<Forecast>>,
     /// What has left and has not been told yet.
     left: Vec<Digest>,
 }
 
 impl<'a> Served<'a> {
-    pub(super) fn new(setting: &Setting<'a>) -> Self {
+    /// By what is expected.
+    pub(super) fn forecasting(setting: &Setting<'a>) -> Self {
+        let forecast = Arc::new(Forecast::new(setting.region));
+        Self::with(setting, forecast.clone(), Some(forecast))
+    }
+
+    /// By the past alone.
+    pub(super) fn counting(setting: &Setting<'a>) -> Self {
+        Self::with(setting, Arc::new(DecayedCounts), None)
+    }
+
+    fn with(setting: &Setting<'a>, rates: Arc<dyn Rates>, forecast: Option<Arc<Forecast>>) -> Self {
         let workload = setting.workload;
-        let numbers = workload.contents.iter().zip(0..).map(|(content, number)| (content.digest, number)).collect();
-        let exponent = crate::config::Storage::default().size_exponent as f32;
-        let index = Index::replaying(TierName::Ssd, None, exponent, Arc::new(DecayedCounts));
-        Self { workload, numbers, index, wanted: Wanted::default(), left: Vec::new() }
+        let numbers = workload.world.contents.iter().zip(0..).map(|(content, number)| (content.digest, number)).collect();
+        let exponent = Storage::default().size_exponent as f32;
+        let index = Index::replaying(TierName::Ssd, None, exponent, rates);
+        Self { workload, numbers, index, wanted: Wanted::default(), forecast, left: Vec::new() }
     }
 }
 
 impl Policy for Served<'_> {
     fn observe(&mut self, step: &Step) {
         self.index.set_clock(Duration::from_millis(step.at));
+        if let Some(forecast) = &self.forecast {
+            forecast.observe(step, &self.workload.world);
+        }
     }
 
     fn hit(&mut self, content: ContentId) {
-        self.index.touch(&self.workload.contents[content as usize].digest, &self.wanted);
+        self.index.touch(&self.workload.world.contents[content as usize].digest, &self.wanted);
     }
 
     fn insert(&mut self, content: ContentId) {
-        let content = self.workload.contents[content as usize];
+        if let Some(forecast) = &self.forecast {
+            forecast.kept(content, &self.workload.world);
+        }
+        let content = self.workload.world.contents[content as usize];
         self.index.insert(content.digest, content.size, Duration::ZERO);
     }
 
@@ -47,6 +67,10 @@ impl Policy for Served<'_> {
         if self.left.is_empty() {
             self.left = self.index.shrink(self.index.bytes().saturating_sub(1));
         }
-        self.numbers.get(&self.left.pop()?).copied()
+        let content = self.numbers.get(&self.left.pop()?).copied()?;
+        if let Some(forecast) = &self.forecast {
+            forecast.left(content);
+        }
+        Some(content)
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Sieve {
 
 impl Sieve {
     pub(super) fn new(setting: &Setting<'_>) -> Self {
-        let contents = setting.workload.contents.len();
+        let contents = setting.workload.world.contents.len();
         Self { queue: Queue::new(contents), visited: vec![false; contents], hand: None }
     }
 }

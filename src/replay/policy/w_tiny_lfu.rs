@@ -29,7 +29,7 @@ pub(super) struct WTinyLfu<'a> {
 
 impl<'a> WTinyLfu<'a> {
     pub(super) fn new(setting: &Setting<'a>) -> Self {
-        let (contents, room) = (setting.workload.contents.len(), setting.capacity as f64);
+        let (contents, room) = (setting.workload.world.contents.len(), setting.capacity as f64);
         Self {
             workload: setting.workload,
             window: Queue::new(contents),
@@ -46,7 +46,7 @@ impl<'a> WTinyLfu<'a> {
     }
 
     fn size(&self, content: ContentId) -> u64 {
-        self.workload.contents[content as usize].size
+        self.workload.world.contents[content as usize].size
     }
 
     fn count(&mut self, content: ContentId) {
@@ -108,7 +108,7 @@ impl Policy for WTinyLfu<'_> {
         let protected = self.protected.pop();
         let content = protected.or_else(|| self.window.pop())?;
         let bytes = if protected.is_some() { &mut self.protected_bytes } else { &mut self.window_bytes };
-        *bytes -= self.workload.contents[content as usize].size;
+        *bytes -= self.workload.world.contents[content as usize].size;
         Some(content)
     }
 }

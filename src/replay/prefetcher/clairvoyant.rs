@@ -26,13 +26,13 @@ pub(super) struct Clairvoyant<'a> {
 impl<'a> Clairvoyant<'a> {
     pub(super) fn new(setting: &Setting<'a>) -> Self {
         let Setting { workload, region } = *setting;
-        let mut published = vec![Millis::MAX; workload.contents.len()];
-        let mut told = vec![false; workload.images.len()];
+        let mut published = vec![Millis::MAX; workload.world.contents.len()];
+        let mut told = vec![false; workload.world.images.len()];
         for step in &workload.steps {
             if let What::Image { image: Some(image), .. } | What::Moved { image: Some(image), .. } = step.what
                 && !std::mem::replace(&mut told[image as usize], true)
             {
-                for content in &workload.images[image as usize] {
+                for content in &workload.world.images[image as usize] {
                     let published = &mut published[*content as usize];
                     *published = step.at.min(*published);
                 }
@@ -57,7 +57,8 @@ impl Prefetcher for Clairvoyant<'_> {
             }
         }
         if let What::Image { image: Some(image), .. } | What::Moved { image: Some(image), .. } = step.what {
-            let news = self.workload.images[image as usize].iter().copied().filter(|content| self.unpublished.remove(content));
+            let news =
+                self.workload.world.images[image as usize].iter().copied().filter(|content| self.unpublished.remove(content));
             wishes.extend(news.map(|content| Wish { content, urgent: true }));
         }
     }

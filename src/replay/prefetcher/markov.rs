@@ -58,7 +58,7 @@ impl<'a> Markov<'a> {
     }
 
     fn layers(&self, one: u32) -> &[ContentId] {
-        if self.by_image { &self.workload.images[one as usize] } else { &[] }
+        if self.by_image { &self.workload.world.images[one as usize] } else { &[] }
     }
 }
 

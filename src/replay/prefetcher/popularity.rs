@@ -27,7 +27,7 @@ pub(super) struct Popularity {
 
 impl Popularity {
     pub(super) fn new(setting: &Setting<'_>) -> Self {
-        Self { region: setting.region, counts: vec![(0.0, 0); setting.workload.contents.len()], next: 0 }
+        Self { region: setting.region, counts: vec![(0.0, 0); setting.workload.world.contents.len()], next: 0 }
     }
 
     fn count(&self, content: usize, now: Millis) -> f64 {

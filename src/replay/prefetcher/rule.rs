@@ -25,8 +25,6 @@ pub(super) struct Rule<'a> {
     on_manifest: bool,
     /// On a manifest, the layers that its client has not had from here.
     clients: Option<HashMap<u32, HashSet<ContentId>>>,
-    /// These the smallest first, and before everything that nobody waits for.
-    smallest_first: bool,
     /// When a public tag was last pulled here.
     tags: HashMap<(u32, u32), Millis>,
     /// When a customer last pulled a private repository here; and who pulls it here.
@@ -55,11 +53,6 @@ impl<'a> Rule<'a> {
         Self { clients: Some(HashMap::new()), ..self }
     }
 
-    /// What a client waits for comes first, and of that the smallest: more of it is there in time.
-    pub(super) fn with_smallest_first(self) -> Self {
-        Self { smallest_first: true, ..self }
-    }
-
     fn nothing(setting: &Setting<'a>) -> Self {
         Self {
             workload: setting.workload,
@@ -69,7 +62,6 @@ impl<'a> Rule<'a> {
             novel: false,
             on_manifest: false,
             clients: None,
-            smallest_first: false,
             tags: HashMap::new(),
             customers: HashMap::new(),
             repositories: HashMap::new(),
@@ -77,9 +69,9 @@ impl<'a> Rule<'a> {
     }
 
     fn wish(&self, image: u32, cache: &dyn View, wishes: &mut Vec<Wish>) {
-        let layers = self.workload.images[image as usize].iter().copied();
+        let layers = self.workload.world.images[image as usize].iter().copied();
         let layers = layers.filter(|layer| !self.novel || !cache.was_here(*layer));
-        wishes.extend(layers.map(|content| Wish { content, urgent: !self.smallest_first }));
+        wishes.extend(layers.map(|content| Wish { content, urgent: true }));
     }
 
     fn pulled(&mut self, at: Millis, is_here: bool, customer: u32, name: Name) {
@@ -121,13 +113,9 @@ impl Prefetcher for Rule<'_> {
                 }
                 if is_here && let Some(clients) = &self.clients {
                     let had = clients.get(&client);
-                    let layers = self.workload.images[image as usize].iter().copied();
+                    let layers = self.workload.world.images[image as usize].iter().copied();
                     let lacking = layers.filter(|layer| !had.is_some_and(|had| had.contains(layer)));
-                    let from = wishes.len();
                     wishes.extend(lacking.map(|content| Wish { content, urgent: true }));
-                    if self.smallest_first {
-                        wishes[from..].sort_by_key(|wish| self.workload.contents[wish.content as usize].size);
-                    }
                 }
             }
             _ => {}

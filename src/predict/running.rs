@@ -2,26 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::workload::{ContentId, Name, Step, What, Workload};
-
-/// Which image each customer runs under each name, and how many of these need a content.
-///
-/// A client that has asked for one image only may be a build that is gone already: it counts when it asks for a second one.
-pub(super) struct Deployed<'a> {
-    workload: &'a Workload,
-    region: u16,
-    running: HashMap<Running, u32>,
-    uses: Vec<u32>,
-    clients: HashMap<u32, Option<(Running, u32)>>,
-}
+use super::world::{ContentId, Name, Step, What, World};
 
 /// A customer's image under a name. Versions of a private image follow each other under new tags, those of a public one under the
 /// same tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Running {
-    customer: u32,
-    repository: u32,
-    tag: Option<u32>,
+    pub(super) customer: u32,
+    pub(super) repository: u32,
+    pub(super) tag: Option<u32>,
 }
 
 impl Running {
@@ -30,19 +19,30 @@ impl Running {
     }
 }
 
-impl<'a> Deployed<'a> {
-    pub(super) fn new(workload: &'a Workload, region: u16) -> Self {
-        let uses = vec![0; workload.contents.len()];
-        Self { workload, region, running: HashMap::new(), uses, clients: HashMap::new() }
+/// Which image each customer runs under each name in a region, and how many of these need a content.
+///
+/// A client that has asked for one image only may be a build that is gone already: it counts when it asks for a second one.
+#[derive(Debug)]
+pub struct Deployed {
+    region: u16,
+    running: HashMap<Running, u32>,
+    uses: Vec<u32>,
+    clients: HashMap<u32, Option<(Running, u32)>>,
+}
+
+impl Deployed {
+    /// Nothing is known to run in a region yet.
+    pub fn new(region: u16) -> Self {
+        Self { region, running: HashMap::new(), uses: Vec::new(), clients: HashMap::new() }
     }
 
     /// How many images that are run need a content.
-    pub(super) fn uses(&self, content: ContentId) -> u32 {
-        self.uses[content as usize]
+    pub fn uses(&self, content: ContentId) -> u32 {
+        self.uses.get(content as usize).copied().unwrap_or(0)
     }
 
     /// Something happened. Returns what nobody needs any more.
-    pub(super) fn observe(&mut self, step: &Step) -> Vec<ContentId> {
+    pub fn observe(&mut self, step: &Step, world: &World) -> Vec<ContentId> {
         let What::Image { region, customer, client, name, image: Some(image) } = step.what else { return Vec::new() };
         if region != self.region {
             return Vec::new();
@@ -56,29 +56,30 @@ impl<'a> Deployed<'a> {
             Some(first) => {
                 let mut gone = Vec::new();
                 if let Some((running, image)) = first.take() {
-                    gone = self.runs(running, image);
+                    gone = self.runs(running, image, world);
                 }
-                gone.extend(self.runs(running, image));
+                gone.extend(self.runs(running, image, world));
                 gone
             }
         }
     }
 
-    fn runs(&mut self, running: Running, image: u32) -> Vec<ContentId> {
+    fn runs(&mut self, running: Running, image: u32, world: &World) -> Vec<ContentId> {
         let old = self.running.insert(running, image);
         if old == Some(image) {
             return Vec::new();
         }
-        for content in &self.workload.images[image as usize] {
-            self.uses[*content as usize] += 1;
+        self.uses.resize(world.contents.len(), 0);
+        for content in world.layers(image) {
+            self.uses[content as usize] += 1;
         }
         let Some(old) = old else { return Vec::new() };
         let mut gone = Vec::new();
-        for content in &self.workload.images[old as usize] {
-            let uses = &mut self.uses[*content as usize];
+        for content in world.layers(old) {
+            let uses = &mut self.uses[content as usize];
             *uses -= 1;
             if *uses == 0 {
-                gone.push(*content);
+                gone.push(content);
             }
         }
         gone
