@@ -19,8 +19,10 @@ mod health;
 mod layers;
 mod listener;
 mod manifests;
+mod notifications;
 mod page;
 mod path;
+mod predictions;
 mod purge;
 mod query;
 mod redirect;
@@ -34,6 +36,7 @@ mod server;
 mod tags;
 mod transport;
 mod uploads;
+mod warm;
 
 pub use admin::{GarbageEntry, GarbageReport};
 pub use admin_token::AdminToken;
@@ -41,9 +44,11 @@ pub use cache::{
     BlobDetails, BlobReport, BlobsReport, CacheReport, CustomerReport, HostedReport, ObjectReport, PlaceReport, TierReport,
 };
 pub use graph::{BadLine, ImportReport, Lacking, RECORDS, answer_at_rest};
+pub use notifications::NotificationReport;
 pub use purge::{PurgeEntry, PurgeReport};
 pub use scrub::{DamageReport, ScrubReport, ScrubState};
 pub use server::{Running, Settings, serve};
+pub use warm::{WarmFailure, WarmReport};
 
 use std::sync::Arc;
 
@@ -52,7 +57,10 @@ use actix_web::HttpRequest;
 use demand::Demand;
 use request_body::Patience;
 
-use crate::{customers::Customer, graph::Graph, registry::Registry, telemetry::Metrics, tiers::Tiers};
+use crate::{
+    customers::Customer, graph::Graph, predict::Predictor, prefetch::Prefetch, registry::Registry, telemetry::Metrics,
+    tiers::Tiers,
+};
 
 /// What every request needs.
 struct Service {
@@ -66,9 +74,12 @@ struct Service {
     ready: Arc<dyn Fn() -> bool + Send + Sync>,
     access_log: Option<Arc<AccessLog>>,
     graph: Option<Arc<Graph>>,
+    prefetch: Arc<Prefetch>,
+    predictor: Option<Arc<Predictor>>,
     graph_is_public: bool,
     surveys: Arc<graph::Surveys>,
     demand: Arc<Demand>,
+    notifications: notifications::Notifications,
 }
 
 impl Service {

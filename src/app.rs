@@ -3,8 +3,11 @@
 mod graph_at_rest;
 mod learning;
 mod locations;
+mod notifying;
 mod operator_file;
 mod scrub_at_rest;
+mod warming;
+mod watching;
 
 pub use graph_at_rest::GraphAtRest;
 pub use operator_file::OperatorFile;
@@ -33,18 +36,24 @@ use crate::{
     config::{self, Config, DiskClass},
     events::InProcess,
     graph::Graph,
-    registry::{self, Collected, Purged, Registry, Selection, Storage},
+    predict::{Forecast, Predictor, watch::Poller},
+    prefetch::Prefetch,
+    registry::{self, Collected, Courier, Purged, Registry, Selection, Storage},
     telemetry::{Metrics, TierName},
-    tiers::{Bucket, ContentStore, DiskSettings, ObjectTier, ScrubSettings, Staging, TierSettings, Tiers},
+    tiers::{Bucket, ContentStore, DecayedCounts, DiskSettings, ObjectTier, Rates, ScrubSettings, Staging, TierSettings, Tiers},
     upstream::{HttpOrigin, Identity, Origin, Routes},
 };
 use learning::Learning;
+use warming::Warming;
 
 /// The catalog's file in the data folder.
 const CATALOG: &str = "catalog.redb";
 
 /// The graph's file there.
 const GRAPH: &str = "graph.redb";
+
+/// The file of what has been learned.
+const MODELS: &str = "models.redb";
 
 /// A running server.
 #[derive(Debug)]
@@ -55,6 +64,11 @@ pub struct App {
     catalog: Arc<Catalog>,
     tiers: Arc<Tiers>,
     learning: Learning,
+    prefetch: Arc<Prefetch>,
+    predictor: Option<Arc<Predictor>>,
+    poller: Poller,
+    /// They end when they are dropped.
+    _couriers: Vec<Courier>,
     origins: Origins,
     /// What it was started with: keys that need a restart are in force as they are here.
     config: Config,
@@ -74,7 +88,8 @@ impl App {
     pub async fn start(mut config: Config) -> Result<Self, StartError> {
         config.storage.fill_in();
         let metrics = Arc::new(Metrics::new());
-        let Storage { catalog, tiers, staging } = open_storage(&config, &metrics)?;
+        let forecast = config.prefetch.enabled.then(|| Arc::new(Forecast::new(0)));
+        let Storage { catalog, tiers, staging } = open_storage(&config, forecast.clone(), &metrics)?;
         if let Some(object) = tiers.object() {
             object.set_locations(locations::locations(&config.redirect)?);
         }
@@ -93,6 +108,14 @@ impl App {
         let registry = Arc::new(registry.await.map_err(|error| unusable(&config.storage.data, &error))?);
 
         learning.recall(&registry);
+        let poller = watching::start(&config, &registry, &bus, &metrics);
+        let couriers = notifying::start(&config, &bus, &metrics)?;
+
+        let warming = Arc::new(Warming(registry.clone()));
+        let prefetch = Prefetch::start(Handle::current(), &config, warming, bus.clone(), &metrics);
+        let prefetch = Arc::new(prefetch.map_err(|error| StartError(format!("no thread can be started: {error}")))?);
+
+        let predictor = forecast.map(|forecast| learning.predict(&config, forecast, &prefetch)).transpose()?;
 
         let healer = Arc::downgrade(&registry);
         tiers.scrubber().heal_by(Arc::new(move |digests| {
@@ -115,7 +138,11 @@ impl App {
             bus,
             pseudonyms: learning.pseudonyms.clone(),
             graph: learning.graph.clone(),
+            prefetch: prefetch.clone(),
+            predictor: predictor.clone(),
             ready: Arc::new(move || !ready.load(Ordering::Relaxed)),
+            notifications: config.notifications.secret.clone(),
+            hints: poller.hints(),
             graph_is_public: config.graph.public,
         })
         .map_err(|error| StartError(error.to_string()))?;
@@ -125,12 +152,31 @@ impl App {
             tracing::warn!(%error, "the operator's file cannot be written: gc, purge, scrub and cache will not find this server");
         }
         let shutdown_grace = Mutex::new(config.server.shutdown_grace);
-        Ok(Self { server, stopping, registry, catalog, tiers, learning, origins, config, shutdown_grace })
+        Ok(Self {
+            server,
+            stopping,
+            registry,
+            catalog,
+            tiers,
+            learning,
+            prefetch,
+            predictor,
+            poller,
+            _couriers: couriers,
+            origins,
+            config,
+            shutdown_grace,
+        })
     }
 
     /// What has been learned, if anything is.
     pub const fn graph(&self) -> Option<&Arc<Graph>> {
         self.learning.graph.as_ref()
+    }
+
+    /// Who fetches what is expected before it is asked for.
+    pub const fn prefetch(&self) -> &Arc<Prefetch> {
+        &self.prefetch
     }
 
     /// Whom all that happens is told to.
@@ -152,9 +198,11 @@ impl App {
         let routes = self.origins.routes(&config)?;
         let locations = locations::locations(&config.redirect)?;
         self.registry.reconfigure(routes, &config);
+        self.poller.reconfigure(watching::settings(&config));
         if let Some(object) = self.tiers.object() {
             object.set_locations(locations);
         }
+        self.prefetch.reconfigure(&config);
         *self.shutdown_grace.lock() = config.server.shutdown_grace;
         Ok(self.config.restart_needed(&config))
     }
@@ -169,6 +217,15 @@ impl App {
         if let Some(object) = self.tiers.object() {
             object.close().await;
         }
+        let (prefetch, predictor) = (self.prefetch.clone(), self.predictor.clone());
+        let stopping = tokio::task::spawn_blocking(move || {
+            prefetch.stop();
+            if let Some(predictor) = predictor {
+                predictor.stop();
+            }
+        });
+        // They have said so themselves, if they could not end.
+        let _ = stopping.await;
         self.learning.stop().await;
         self.catalog.close().await;
     }
@@ -196,7 +253,7 @@ pub async fn collect_garbage(config: &Config, grace: Option<Duration>, dry_run: 
 pub async fn purge(config: &Config, selections: &[Selection], dry_run: bool) -> Result<Option<Vec<Purged>>, StartError> {
     let Some(catalog) = open_at_rest(config)? else { return Ok(None) };
     let metrics = Arc::new(Metrics::new());
-    let tiers = open_tiers(&without_limits(&config.storage), &metrics)?;
+    let tiers = open_tiers(&without_limits(&config.storage), None, &metrics)?;
     let identity = Identity { via: String::new(), region: String::new(), customer_header: String::new() };
     let origins = Origins { metrics, identity, handle: Handle::current() };
     let routes = origins.routes(config)?;
@@ -236,23 +293,29 @@ fn at_rest_unusable(data: &Path, error: &dyn Display) -> StartError {
 }
 
 /// Opens what is durable. The catalog comes first: its lock keeps a second process away from the files.
-fn open_storage(config: &Config, metrics: &Metrics) -> Result<Storage, StartError> {
+fn open_storage(config: &Config, forecast: Option<Arc<Forecast>>, metrics: &Metrics) -> Result<Storage, StartError> {
     let folder = &config.storage.data;
     let failed = |error: &dyn Display| unusable(folder, error);
     make_private(folder).map_err(|error| failed(&error))?;
     let catalog = Catalog::open(&folder.join(CATALOG)).map_err(|error| failed(&error))?;
     let staging = Staging::open(folder).map_err(|error| failed(&error))?;
-    let tiers = open_tiers(&config.storage, metrics)?;
+    let tiers = open_tiers(&config.storage, forecast, metrics)?;
     Ok(Storage { catalog: Arc::new(catalog), tiers: Arc::new(tiers), staging })
 }
 
-/// Opens the tiers, the bucket behind the disks included.
-fn open_tiers(storage: &config::Storage, metrics: &Metrics) -> Result<Tiers, StartError> {
+/// Opens the tiers, the bucket behind the disks included. What stays in them is what is forecast to be asked for again, or what was
+/// asked for in the past.
+fn open_tiers(storage: &config::Storage, forecast: Option<Arc<Forecast>>, metrics: &Metrics) -> Result<Tiers, StartError> {
     let failed = |error: std::io::Error| unusable(&storage.data, &error);
     for disk in &storage.disk {
         make_private(&disk.folder).map_err(|error| unusable_disk(&disk.folder, &error))?;
     }
-    let tiers = Tiers::open(tier_settings(storage), ContentStore::open(&storage.data).map_err(failed)?).map_err(failed)?;
+    let rates: Arc<dyn Rates> = match forecast {
+        Some(forecast) => forecast,
+        None => Arc::new(DecayedCounts),
+    };
+    let hosted = ContentStore::open(&storage.data).map_err(failed)?;
+    let tiers = Tiers::open_with(tier_settings(storage), hosted, rates).map_err(failed)?;
     let bucket = Bucket::connect(&storage.object).map_err(|error| StartError(format!("storage.object: {error}")))?;
     let Some(bucket) = bucket else { return Ok(tiers) };
     let object = ObjectTier::start(bucket, &storage.object, &storage.data, metrics, Handle::current()).map_err(failed)?;

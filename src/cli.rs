@@ -5,13 +5,16 @@ mod check;
 mod demo;
 mod gc;
 mod graph;
+mod list;
 mod log;
 mod operator;
+mod predict;
 mod purge;
 mod replay;
 mod scrub;
 mod serve;
 mod table;
+mod warm;
 
 pub use cache::Cache;
 pub use check::Check;
@@ -19,10 +22,12 @@ pub use demo::Demo;
 pub use gc::Gc;
 pub use graph::Graph;
 pub use log::Log;
+pub use predict::Predict;
 pub use purge::Purge;
 pub use replay::Replay;
 pub use scrub::Scrub;
 pub use serve::Serve;
+pub use warm::Warm;
 
 use std::process::ExitCode;
 
@@ -43,6 +48,8 @@ enum Command {
     Demo(Demo),
     Gc(Gc),
     Purge(Purge),
+    Warm(Warm),
+    Predict(Predict),
     Scrub(Scrub),
     Cache(Cache),
     Replay(Replay),
@@ -62,8 +69,12 @@ Examples:
       Tells which pushed bytes belong to no repository any more.
   harbinger purge docker.io/library/nginx:1.27
       Forgets an image, so that the next pull fetches it anew.
+  harbinger warm nginx:1.27
+      Fetches an image, so that the first pull finds it here.
   harbinger scrub
       Reads everything on disk and finds what has rotted.
+  harbinger predict explain nginx:1.27
+      Tells what is expected of an image, why, what was decided and what became of it.
   harbinger cache du
       Tells how full each tier is, and for whom.
   harbinger replay ~/.local/share/harbinger/demand/*.trace --policy lru,served
@@ -83,6 +94,8 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Gc(gc) => gc.run().await,
             Command::Purge(purge) => purge.run().await,
+            Command::Warm(warm) => warm.run().await,
+            Command::Predict(predict) => predict.run().await,
             Command::Scrub(scrub) => scrub.run().await,
             Command::Cache(cache) => cache.run().await,
             Command::Replay(replay) => replay.run().await,

@@ -14,8 +14,10 @@ mod load;
 mod logging;
 mod names;
 mod network;
+mod notifications;
 mod object;
 mod pattern;
+mod prefetch;
 mod redirect;
 mod reference;
 mod restart;
@@ -25,6 +27,7 @@ mod size;
 mod storage;
 mod upstream;
 mod validate;
+mod watch;
 
 pub use cache::{Cache, OnDelete};
 pub use customer::Customer;
@@ -36,14 +39,17 @@ pub use load::{Flags, Sources, load};
 pub use logging::{AccessLog, Logging};
 pub use names::{DOCKER_HUB, InvalidNames, Names, normal};
 pub use network::{InvalidNetwork, Network};
+pub use notifications::{Notifications, Notify};
 pub use object::{Cloud, Object};
 pub use pattern::{InvalidPattern, Named, Pattern};
+pub use prefetch::Prefetch;
 pub use redirect::{CdnSigning, Redirect, RedirectMode};
 pub use reference::{Key, Kind, reference, reference_page};
 pub use rule::Rule;
 pub use server::Server;
 pub use storage::{Disk, DiskClass, Memory, Storage};
 pub use upstream::{Mode, Upstream, UpstreamKind};
+pub use watch::Watch;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +73,14 @@ pub struct Config {
     pub graph: Graph,
     /// What is kept of requests, for learning.
     pub demand_log: DemandLog,
+    /// What may be fetched before it is asked for.
+    pub prefetch: Prefetch,
+    /// Looking whether tags have moved.
+    pub watch: Watch,
+    /// Who may tell that something has moved.
+    pub notifications: Notifications,
+    /// Other edges that are told.
+    pub notify: Vec<Notify>,
     /// Customers who count otherwise than the rest.
     pub customer: Vec<Customer>,
     /// The registries that are mirrored, in order; the first one is the default. Never empty once loaded: without any, the

@@ -3,6 +3,7 @@
 //! Events are hints. The bus may drop them (and counts), and a log may have lost its last second: nothing that has to be right
 //! is derived from them alone. They never grant anything, move a tag or change a byte.
 
+pub mod envelope;
 pub mod log;
 
 mod bus;

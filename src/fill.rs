@@ -17,21 +17,27 @@
 //!
 //! Where there is leave to read the content, a bucket that edges share is asked before the upstream: see `supply`.
 //!
+//! What nobody waits for yet can be brought here as well, in less of a hurry: see `haste`.
+//!
 //! A file that is here already but may have changed where it lay is followed in the same way while it is hashed: see
 //! `verification`. No upstream is asked for it, so that it waits for no slot.
 
 mod alone;
 mod breaks;
+mod coming;
 mod course;
 mod error;
 mod flight;
 mod follower;
+mod haste;
 mod supply;
 mod transfer;
 mod verification;
 
+pub use coming::Coming;
 pub use error::{FillError, FillErrorKind};
 pub use follower::{Follower, Opened};
+pub use haste::Haste;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -45,6 +51,7 @@ use crate::{
     upstream::Origin,
 };
 use flight::{Cargo, Flight};
+use haste::Traffic;
 
 /// Bytes at the end of a blob that nobody gets before the digest is right.
 pub const HOLD_BACK: u64 = 64 << 10;
@@ -105,23 +112,34 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Arc<dyn Ledger>,
     slots: Semaphore,
+    traffic: Traffic,
     flights: Mutex<Flights>,
 }
 
 type Flights = HashMap<Digest, Arc<Flight>>;
 
 impl Fills {
-    /// A table whose transfers run on `handle`, at most `limit` at once.
+    /// A table whose transfers run on `handle`, at most `limit` of those at once that clients wait for.
     pub fn new(handle: Handle, tiers: Arc<Tiers>, metrics: Arc<Metrics>, ledger: Arc<dyn Ledger>, limit: usize) -> Self {
         let slots = Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS));
-        Self { shared: Arc::new(Shared { handle, tiers, metrics, ledger, slots, flights: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                handle,
+                tiers,
+                metrics,
+                ledger,
+                slots,
+                traffic: Traffic::new(),
+                flights: Mutex::default(),
+            }),
+        }
     }
 
     /// Follows the transfer of `digest`, which is started from `source` if there is none. The caller has made sure that
     /// whoever it acts for may read the content, or acts for the very repository that `source` names.
     pub fn join(&self, digest: &Digest, source: Source) -> Follower {
         let flights = self.shared.flights.lock();
-        match flights.get(digest).and_then(Follower::join) {
+        match flights.get(digest).and_then(|flight| self.board(flight)) {
             Some(follower) => follower,
             None => self.start(flights, digest, source, Cargo::Fetched),
         }
@@ -133,19 +151,76 @@ impl Fills {
     /// a small one fails instead, before anything is sent. A transfer that is under way is followed instead.
     pub fn verify(&self, digest: &Digest, found: Found, source: Source) -> Follower {
         let flights = self.shared.flights.lock();
-        match flights.get(digest).and_then(Follower::join) {
+        match flights.get(digest).and_then(|flight| self.board(flight)) {
             Some(follower) => follower,
             None => self.start(flights, digest, source, Cargo::Here(found)),
         }
     }
 
-    fn start(&self, mut flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source, cargo: Cargo) -> Follower {
-        let flight = Arc::new(Flight::new(*digest, source, cargo, &self.shared));
-        flights.insert(*digest, flight.clone());
+    fn start(&self, flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source, cargo: Cargo) -> Follower {
+        let flight = Arc::new(Flight::new(*digest, source, cargo, u64::MAX, &self.shared));
         let follower = Follower::start(&flight);
+        self.take_off(flights, flight, Haste::Now);
+        follower
+    }
+
+    fn take_off(&self, mut flights: MutexGuard<'_, Flights>, flight: Arc<Flight>, haste: Haste) {
+        flight.hurry(haste, &self.shared.traffic);
+        flights.insert(flight.digest, flight.clone());
         drop(flights);
         self.shared.handle.spawn(course::run(self.shared.clone(), flight));
-        follower
+    }
+
+    /// Follows a flight, if that is worth while. A client waits for it from now on. Called with the table locked.
+    fn board(&self, flight: &Arc<Flight>) -> Option<Follower> {
+        let follower = Follower::join(flight)?;
+        flight.hurry(Haste::Now, &self.shared.traffic);
+        Some(follower)
+    }
+
+    /// Has a content brought here that no client waits for, in the name of a repository as in [`Self::join`]. A transfer that is
+    /// under way is hurried instead. It is finished although nobody follows it; when the disk cannot take it, or it has more
+    /// than `most` bytes, it ends. How many there are at once is the caller's business: they take none of the slots of those that clients wait for. A client that
+    /// joins makes it one of these.
+    pub fn bring(&self, digest: &Digest, source: Source, haste: Haste, most: u64) -> Coming {
+        let flights = self.shared.flights.lock();
+        match flights.get(digest).filter(|flight| flight.is_worth_joining()) {
+            Some(flight) => self.hasten(flight, haste),
+            None => self.send_for(flights, digest, source, haste, most),
+        }
+    }
+
+    /// The same for a repository whose leave is still to be had: the transfer asks for it. `None` while another repository's
+    /// transfer is under way, whose leave is not this one's.
+    pub fn bring_own(&self, digest: &Digest, source: Source, haste: Haste, most: u64) -> Option<Coming> {
+        let flights = self.shared.flights.lock();
+        match flights.get(digest).filter(|flight| flight.is_worth_joining()) {
+            Some(flight) => flight.is_of(&source).then(|| self.hasten(flight, haste)),
+            None => Some(self.send_for(flights, digest, source, haste, most)),
+        }
+    }
+
+    fn hasten(&self, flight: &Arc<Flight>, haste: Haste) -> Coming {
+        flight.expect();
+        flight.hurry(haste, &self.shared.traffic);
+        Coming { flight: flight.clone(), joined: true }
+    }
+
+    fn send_for(&self, flights: MutexGuard<'_, Flights>, digest: &Digest, source: Source, haste: Haste, most: u64) -> Coming {
+        let flight = Arc::new(Flight::new(*digest, source, Cargo::Fetched, most, &self.shared));
+        flight.expect();
+        self.take_off(flights, flight.clone(), haste);
+        Coming { flight, joined: false }
+    }
+
+    /// Bytes per second that all transfers together may take that are expected to be asked for some time; 0 for no limit.
+    pub fn set_rate(&self, rate: u64) {
+        self.shared.traffic.set_rate(rate);
+    }
+
+    /// Number of transfers that clients wait for.
+    pub fn demand(&self) -> usize {
+        self.shared.traffic.demand()
     }
 
     /// Follows the transfer of `digest` for the repository that `source` names, whose leave is still to be had: the transfer
@@ -153,16 +228,16 @@ impl Fills {
     pub fn join_own(&self, digest: &Digest, source: Source) -> Option<Follower> {
         let flights = self.shared.flights.lock();
         if let Some(flight) = flights.get(digest)
-            && let Some(follower) = Follower::join(flight)
+            && flight.is_worth_joining()
         {
-            return follower.is_of(&source).then_some(follower);
+            return if flight.is_of(&source) { self.board(flight) } else { None };
         }
         Some(self.start(flights, digest, source, Cargo::Fetched))
     }
 
     /// Follows the transfer of `digest` if one is under way. For whom, see [`Self::join`].
     pub fn join_under_way(&self, digest: &Digest) -> Option<Follower> {
-        self.shared.flights.lock().get(digest).and_then(Follower::join)
+        self.shared.flights.lock().get(digest).and_then(|flight| self.board(flight))
     }
 
     /// Whether a transfer of `digest` is under way.

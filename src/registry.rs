@@ -4,6 +4,7 @@
 //! nothing but bytes, which carry no rights, so that neither can stand in for the other.
 
 mod answers;
+mod courier;
 mod error;
 mod healing;
 mod hosted;
@@ -12,12 +13,17 @@ mod proxied;
 mod purge;
 mod readers;
 mod recall;
+mod warming;
+mod watching;
 
 pub use answers::{Blob, BlobLocation, Listing, ManifestInfo, Pushed};
+pub use courier::{Courier, CourierMetrics, Recipient};
 pub use error::{RegistryError, RegistryErrorKind};
 pub use hosted::{Chunk, Collected, Garbage, Hosted, Owner, Progress, UploadId, Writing, collect_garbage};
 pub use purge::{BytesFate, InvalidSelection, Purged, PurgedEntry, PurgedKind, Selection, purge};
 pub use recall::{Fact, Learner, Recalled};
+pub use warming::{Warmed, Wish};
+pub use watching::Looked;
 
 use std::sync::Arc;
 

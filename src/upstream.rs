@@ -23,6 +23,7 @@ mod http;
 mod links;
 mod manifests;
 mod operation;
+mod post;
 mod rate_limit;
 mod realms;
 mod referrers;
@@ -38,6 +39,7 @@ mod tokens;
 pub use error::{Blame, UpstreamError, UpstreamErrorKind};
 pub use hops::Hops;
 pub use http::{HttpOrigin, OriginError};
+pub use post::{NotTaken, Post};
 pub use rate_limit::PullBudget;
 pub use routes::{Address, Destination, Route, RouteError, Routes, Target};
 pub use telling::{Identity, NO_REDIRECT_HEADER, REGION_HEADER, Requester};
@@ -101,6 +103,11 @@ pub trait Origin: fmt::Debug + Send + Sync {
         name: &'a RepositoryName,
         subject: &'a Digest,
     ) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>>;
+
+    /// The pull budget that the upstream last told; `None` when it counts none, or has not said.
+    fn pull_budget(&self) -> Option<PullBudget> {
+        None
+    }
 
     /// The same upstream, asked for `requester`: limits, breaker and tokens are shared. `None` when it is told nothing of who
     /// asks, so that there is nothing to tell apart.

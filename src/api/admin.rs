@@ -14,10 +14,10 @@ use super::{
     answer::{Answer, JSON, NO_CACHE},
     cache,
     error::ApiError,
-    graph, health, layers, purge,
+    graph, health, layers, notifications, predictions, purge,
     query::Query,
     routes::method_not_allowed,
-    scrub,
+    scrub, warm,
 };
 use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
 
@@ -30,6 +30,9 @@ use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
         layers::request,
         collect_garbage,
         purge::purge,
+        warm::warm,
+        predictions::predictions,
+        notifications::receive,
         scrub::begin,
         scrub::state,
         cache::usage,
@@ -59,7 +62,9 @@ impl utoipa::Modify for Token {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("operator", scheme);
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("operator", scheme.clone());
+        components.add_security_scheme("notifications", scheme);
     }
 }
 

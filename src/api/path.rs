@@ -27,6 +27,12 @@ pub(super) enum Resource<'a> {
     Garbage,
     /// `/api/v1/purge`
     Purge,
+    /// `/api/v1/warm`
+    Warm,
+    /// `/api/v1/predictions`
+    Predictions,
+    /// What registries and other edges tell.
+    Notifications,
     /// `/api/v1/scrub`
     Scrub,
     /// `/api/v1/cache`
@@ -115,7 +121,10 @@ pub(super) fn parse(path: &str) -> Result<Resource<'_>, ApiError> {
         "/layer/request" => return Ok(Resource::LayerRequest),
         "/api/v1/openapi.json" => return Ok(Resource::OpenApi),
         "/api/v1/gc" => return Ok(Resource::Garbage),
+        "/api/v1/notifications" => return Ok(Resource::Notifications),
         "/api/v1/purge" => return Ok(Resource::Purge),
+        "/api/v1/warm" => return Ok(Resource::Warm),
+        "/api/v1/predictions" => return Ok(Resource::Predictions),
         "/api/v1/scrub" => return Ok(Resource::Scrub),
         "/api/v1/cache" => return Ok(Resource::Cache),
         "/api/v1/cache/blobs" => return Ok(Resource::CachedBlobs),

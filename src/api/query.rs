@@ -56,6 +56,8 @@ pub(super) struct Query<'a> {
     pub(super) of: Option<Cow<'a, str>>,
     /// `platform`: which image of an index.
     pub(super) platform: Option<Cow<'a, str>>,
+    /// `beyond_budget`: whether a limit does not count.
+    pub(super) beyond_budget: Option<Cow<'a, str>>,
     /// `region`: where something is asked for.
     pub(super) region: Option<Cow<'a, str>>,
     /// `depth`: how many edges away.
@@ -90,6 +92,7 @@ impl<'a> Query<'a> {
                 "offset" => (&mut parsed.offset, ErrorCode::Unsupported),
                 "of" => (&mut parsed.of, ErrorCode::NameInvalid),
                 "platform" => (&mut parsed.platform, ErrorCode::Unsupported),
+                "beyond_budget" => (&mut parsed.beyond_budget, ErrorCode::Unsupported),
                 "region" => (&mut parsed.region, ErrorCode::Unsupported),
                 "depth" => (&mut parsed.depth, ErrorCode::Unsupported),
                 "tag" => {

@@ -13,6 +13,7 @@ use actix_web::{
     http::{Method, Version, header},
     web,
 };
+use secrecy::SecretString;
 use tokio::{net::TcpStream, task::AbortHandle};
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
     demand::Demand,
     exchange::Exchange,
     listener,
+    notifications::Notifications,
     request_body::{Patience, RequestBody},
     routes,
     transport::{Connection, Lane, OutBody, PaceLimit, Receipt},
@@ -30,6 +32,8 @@ use crate::{
     config,
     events::{Bus, log::Pseudonyms},
     graph::Graph,
+    predict::{Predictor, watch::Hints},
+    prefetch::Prefetch,
     registry::Registry,
     telemetry::Metrics,
     tiers::Tiers,
@@ -62,6 +66,14 @@ pub struct Settings {
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// What is learned from; `None` where nothing is.
     pub graph: Option<Arc<Graph>>,
+    /// Who fetches what the operator wants to be here.
+    pub prefetch: Arc<Prefetch>,
+    /// Who says what is expected, if anybody does.
+    pub predictor: Option<Arc<Predictor>>,
+    /// What senders of notifications show; nobody is listened to without.
+    pub notifications: Option<SecretString>,
+    /// Where hints that tags may have moved go.
+    pub hints: Hints,
     /// Whether anybody may ask the graph about public repositories.
     pub graph_is_public: bool,
 }
@@ -105,11 +117,12 @@ impl Drop for Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn serve(settings: Settings) -> io::Result<Running> {
-    let Settings { config, access, registry, tiers, metrics, admin_token, via, bus, pseudonyms, ready, graph, graph_is_public } =
-        settings;
+    let Settings { config, access, registry, tiers, metrics, admin_token, via, bus, pseudonyms, ready, graph, .. } = settings;
     let access_log = AccessLog::start(access, &config.region, &config.customer_header, &metrics, io::stdout())?;
     let customer_header = config.customer_header.clone();
     let patience = Patience { stall: config.read_stall_timeout, min_rate: config.min_read_rate.as_u64() };
+    let region = config.region.clone();
+    let notifications = Notifications { secret: settings.notifications, hints: settings.hints, bus: bus.clone(), region };
     let demand = Demand::new(bus, &config.region, pseudonyms);
     let service = Arc::new(Service {
         registry,
@@ -122,9 +135,12 @@ pub fn serve(settings: Settings) -> io::Result<Running> {
         ready,
         access_log,
         graph,
-        graph_is_public,
+        prefetch: settings.prefetch,
+        predictor: settings.predictor,
+        graph_is_public: settings.graph_is_public,
         surveys: Arc::default(),
         demand,
+        notifications,
     });
     start(&config, move |request, payload| answer(Arc::clone(&service), request, payload))
 }

@@ -4,7 +4,7 @@ mod recall;
 
 use std::{io, path::Path, sync::Arc};
 
-use super::{GRAPH, StartError, make_private};
+use super::{GRAPH, MODELS, StartError, make_private};
 use crate::{
     catalog::Catalog,
     config::{Config, Privacy},
@@ -13,6 +13,8 @@ use crate::{
         log::{DemandLog, DemandLogSettings, Pseudonyms},
     },
     graph::Graph,
+    predict::{Budget, Forecast, Predictor, PredictorSettings},
+    prefetch::Prefetch,
     registry::Registry,
     telemetry::Metrics,
     tiers::Tiers,
@@ -20,6 +22,9 @@ use crate::{
 
 /// Events that wait for the graph at most.
 const GRAPH_QUEUE: usize = 65_536;
+
+/// Events that wait for the predictor at most.
+const PREDICTOR_QUEUE: usize = 65_536;
 
 /// The bus and its subscribers.
 #[derive(Debug)]
@@ -58,6 +63,26 @@ impl Learning {
         if let Some(graph) = &self.graph {
             recall::start(graph, registry);
         }
+    }
+
+    /// Begins to offer what is expected.
+    pub(super) fn predict(
+        &self,
+        config: &Config,
+        forecast: Arc<Forecast>,
+        prefetch: &Arc<Prefetch>,
+    ) -> Result<Arc<Predictor>, StartError> {
+        let is_kept = self.log.is_some();
+        let settings = PredictorSettings {
+            region: config.server.region.as_str().into(),
+            log: is_kept.then(|| DemandLogSettings::folder_in(&config.storage.data)),
+            pseudonyms: (config.demand_log.privacy == Privacy::Hashed && is_kept).then(|| self.pseudonyms.clone()),
+            models: config.storage.data.join(MODELS),
+            budget: Budget { share: config.prefetch.share, floor: config.prefetch.floor.as_u64() },
+        };
+        let (events, prefetch) = (self.bus.subscribe("predictor", PREDICTOR_QUEUE), prefetch.clone());
+        let predictor = Predictor::start(settings, forecast, events, move |expected| prefetch.offer(expected));
+        predictor.map(Arc::new).map_err(|error| StartError(format!("no thread can be started: {error}")))
     }
 
     /// Keeps what has been told so far, and ends.

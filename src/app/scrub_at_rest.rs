@@ -28,7 +28,7 @@ impl ScrubAtRest {
         let Some(catalog) = open_at_rest(config)? else { return Ok(None) };
         // Nothing is uploaded either.
         let storage = config::Storage { object: config::Object::default(), ..without_limits(&config.storage) };
-        let tiers = open_tiers(&storage, &Metrics::new())?;
+        let tiers = open_tiers(&storage, None, &Metrics::new())?;
         tiers.scrubber().start(&Handle::current());
         Ok(Some(Self { catalog, tiers }))
     }

@@ -4,7 +4,7 @@ mod export;
 mod import;
 mod place;
 mod print;
-mod progress;
+pub(super) mod progress;
 mod question;
 
 use std::process::ExitCode;

@@ -189,6 +189,17 @@ fn written(config: &Config) -> Result<Table, String> {
     if let (Some(object), Some(secret)) = (object, &config.storage.object.secret_access_key) {
         object.insert("secret_access_key".to_owned(), Value::String(secret.expose_secret().to_owned()));
     }
+    if let Some(secret) = &config.notifications.secret
+        && let Some(section) = table.get_mut("notifications").and_then(Value::as_table_mut)
+    {
+        section.insert("secret".to_owned(), Value::String(secret.expose_secret().to_owned()));
+    }
+    let items = table.get_mut("notify").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_table_mut);
+    for (item, notify) in items.zip(&config.notify) {
+        if let Some(secret) = &notify.secret {
+            item.insert("secret".to_owned(), Value::String(secret.expose_secret().to_owned()));
+        }
+    }
     Ok(table)
 }
 

@@ -102,7 +102,7 @@ fn list_value(value: &Spanned<DeValue<'_>>, path: String, key: Range<usize>, key
 /// What is wrong, in words that repeat no secret.
 pub(super) fn cause(key: &str, message: &str) -> String {
     match key.rsplit('.').next() {
-        Some("password" | "secret_access_key") => return "must be text in quotes".to_owned(),
+        Some("password" | "secret_access_key" | "secret") => return "must be text in quotes".to_owned(),
         Some("url") if key == "storage.object.url" => return "must be text: \"s3://bucket/prefix\"".to_owned(),
         Some("url" | "proxy" | "endpoint") if !message.contains("unknown field") => {
             return "must be a URL: \"https://host\"".to_owned();

@@ -45,7 +45,7 @@ pub enum Kind {
 }
 
 /// Rust source, the struct in it that is the section, and the section's path.
-const SECTIONS: [(&str, &str, &str); 14] = [
+const SECTIONS: [(&str, &str, &str); 18] = [
     (include_str!("server.rs"), "Server", "server"),
     (include_str!("cache.rs"), "Cache", "cache"),
     (include_str!("rule.rs"), "Rule", "cache.rule"),
@@ -59,11 +59,15 @@ const SECTIONS: [(&str, &str, &str); 14] = [
     (include_str!("logging.rs"), "Logging", "logging"),
     (include_str!("graph.rs"), "Graph", "graph"),
     (include_str!("demand_log.rs"), "DemandLog", "demand_log"),
+    (include_str!("prefetch.rs"), "Prefetch", "prefetch"),
+    (include_str!("watch.rs"), "Watch", "watch"),
+    (include_str!("notifications.rs"), "Notifications", "notifications"),
+    (include_str!("notifications.rs"), "Notify", "notify"),
     (include_str!("upstream.rs"), "Upstream", "upstream"),
 ];
 
 /// The sections that there are any number of: lists of tables.
-pub(super) const LISTS: [&str; 4] = ["cache.rule", "storage.disk", "customer", "upstream"];
+pub(super) const LISTS: [&str; 5] = ["cache.rule", "storage.disk", "notify", "customer", "upstream"];
 
 /// All keys, in the order of the sections.
 pub fn reference() -> Vec<Key> {
@@ -72,7 +76,7 @@ pub fn reference() -> Vec<Key> {
 
 fn section(source: &str, name: &str, path: &str) -> Vec<Key> {
     // These are set up once.
-    let whole_restarts = ["storage", "graph", "demand_log"].iter().any(|once| path.starts_with(once));
+    let whole_restarts = ["storage", "graph", "demand_log", "notifications", "notify"].iter().any(|once| path.starts_with(once));
     let start = format!("pub struct {name} {{");
     let lines = source.lines().skip_while(|line| *line != start).skip(1).take_while(|line| *line != "}");
     let mut keys = Vec::new();
@@ -166,6 +170,8 @@ impl Kind {
 fn defaults() -> toml::Table {
     let mut config = Config { upstream: vec![super::Upstream::new("")], ..Config::default() };
     config.customer = vec![super::Customer { name: String::new(), weight: 1.0 }];
+    config.notify =
+        "https://edge.example/api/v1/notifications".parse().map(|url| super::Notify { url, secret: None }).into_iter().collect();
     config.cache.rule = vec![super::Rule::default()];
     let mut table = toml::Table::try_from(config).unwrap_or_default();
     for path in LISTS {

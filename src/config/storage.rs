@@ -41,7 +41,7 @@ impl Default for Storage {
         Self {
             data: PathBuf::new(),
             move_rate: ByteSize::mib(64),
-            size_exponent: 0.75,
+            size_exponent: 1.0,
             scrub_rate: ByteSize::mib(16),
             scrub_interval: Duration::from_secs(7 * 24 * 3600),
             memory: Memory::default(),

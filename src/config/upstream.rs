@@ -37,6 +37,10 @@ pub struct Upstream {
     /// Blobs of this upstream that clients are sent to the object store for. Absent: as `redirect.mode` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<RedirectMode>,
+    /// Whether it is asked for tags that may have moved (`[watch]`). Absent: a registry is, a parent is not, to which such a
+    /// question would look like a client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<bool>,
     /// User name for the upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -123,6 +127,11 @@ impl Upstream {
         self.library.unwrap_or_else(|| DOCKER_HUB.contains(&self.route_name().as_str()))
     }
 
+    /// Whether it is asked for tags that may have moved.
+    pub fn is_watched(&self) -> bool {
+        self.watch.unwrap_or(self.kind == UpstreamKind::Registry)
+    }
+
     /// An upstream with everything but the name at its default.
     pub fn new(name: &str) -> Self {
         Self {
@@ -134,6 +143,7 @@ impl Upstream {
             library: None,
             mode: Mode::default(),
             redirect: None,
+            watch: None,
             username: None,
             password: None,
             password_file: None,

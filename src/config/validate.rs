@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, Customer, Disk, Names, Pattern, Rule, Upstream};
+use super::{Config, Customer, Disk, Names, Pattern, Prefetch, Rule, Upstream};
 use crate::oci::RepositoryName;
 
+mod notifications;
 mod object;
 mod redirect;
 mod upstream;
@@ -33,7 +34,9 @@ pub(super) fn validate(config: &Config) -> Checked {
     storage(config)?;
     redirect::validate(config)?;
     logging(config)?;
+    prefetch(&config.prefetch)?;
     customers(&config.customer)?;
+    notifications::validate(config)?;
     for (position, one) in config.upstream.iter().enumerate() {
         upstream::validate(one, &format!("upstream[{position}]"))?;
     }
@@ -163,6 +166,19 @@ fn disks(disks: &[Disk]) -> Checked {
 
 fn more_than_nothing(key: &str, size: ByteSize) -> Checked {
     if size == ByteSize::b(0) { invalid(key, "must be more than nothing") } else { Ok(()) }
+}
+
+fn prefetch(prefetch: &Prefetch) -> Checked {
+    if !(0.0..=10.0).contains(&prefetch.share) {
+        return invalid("prefetch.share", "must be between 0 and 10; 0.15 is 15 % of what clients are sent");
+    }
+    for (key, share) in [("prefetch.pulls_share", prefetch.pulls_share), ("prefetch.disk_share", prefetch.disk_share)] {
+        if !(0.0..=1.0).contains(&share) {
+            return invalid(key, "must be between 0 and 1");
+        }
+    }
+    positive("prefetch.parallel", prefetch.parallel)?;
+    positive("prefetch.pull_parallel", prefetch.pull_parallel)
 }
 
 fn customers(customers: &[Customer]) -> Checked {

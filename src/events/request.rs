@@ -86,6 +86,8 @@ pub enum Source {
     Upstream,
     /// Nowhere: there was nothing to be found, or nothing was looked for.
     None,
+    /// Another edge has answered it, and has told of it.
+    Elsewhere,
 }
 
 impl Kind {
@@ -116,11 +118,17 @@ impl Source {
             Self::Joined => "joined",
             Self::Upstream => "upstream",
             Self::None => "none",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }
 
 impl Request {
+    /// Whether this edge has answered it.
+    pub fn is_here(&self) -> bool {
+        self.source != Source::Elsewhere
+    }
+
     /// Whether the answer gave the client what it asked for.
     pub const fn succeeded(&self) -> bool {
         matches!(self.status, 200..=299 | 304 | 307)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt, future::select};
 
 use super::{
-    FillError, FillErrorKind, Shared, WORTH_FINISHING,
+    FillError, FillErrorKind, Haste, Shared, WORTH_FINISHING,
     flight::{Cargo, Flight, Phase},
     transfer, verification,
 };
@@ -21,14 +21,21 @@ pub(super) async fn run(shared: Arc<Shared>, flight: Arc<Flight>) {
     // A panic in here must not leave followers waiting for ever.
     let outcome = std::panic::AssertUnwindSafe(either).catch_unwind().await;
     shared.land(&flight);
+    if flight.counts_as_demand() {
+        shared.traffic.ended();
+    }
+    let is_here = outcome.is_ok() && matches!(flight.cargo, Cargo::Here(_));
     if let Err(error) = outcome.unwrap_or(Err(FillError::new(FillErrorKind::Panicked))) {
         let source = &flight.source;
-        tracing::info!(digest = %flight.digest, route = %source.route, repository = %source.repository, %error, "a transfer failed");
+        if *flight.haste.borrow() == Haste::Now {
+            tracing::info!(digest = %flight.digest, route = %source.route, repository = %source.repository, %error, "a transfer failed");
+        }
         flight.fail(error);
     }
+    flight.kept.send_if_modified(|kept| kept.is_none() && kept.replace(is_here).is_none());
 }
 
-async fn errand(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
+async fn errand(shared: &Shared, flight: &Arc<Flight>) -> Result<(), FillError> {
     match &flight.cargo {
         Cargo::Fetched => transfer::transfer(shared, flight).await,
         Cargo::Here(found) => verification::verify(shared, flight, found).await,
@@ -49,6 +56,7 @@ async fn desertion(shared: &Shared, flight: &Arc<Flight>) -> Result<(), FillErro
 
 fn is_worth_finishing(flight: &Flight) -> bool {
     let progress = flight.progress.borrow();
-    matches!(progress.phase, Phase::Complete)
+    flight.is_expected()
+        || matches!(progress.phase, Phase::Complete)
         || progress.size.is_none_or(|size| size <= WORTH_FINISHING || progress.watermark >= size / 2)
 }

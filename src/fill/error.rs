@@ -23,6 +23,10 @@ pub enum FillErrorKind {
     Unreadable,
     /// Everyone had left, and the transfer was given up.
     Abandoned,
+    /// The disk could not take it, and nobody followed.
+    NotKept,
+    /// It is longer than whoever had it brought allowed, and nobody followed.
+    TooLong,
     /// The transfer's task failed. A defect.
     Panicked,
 }
@@ -52,6 +56,8 @@ impl fmt::Display for FillError {
             (FillErrorKind::DigestMismatch, _) => f.write_str("the bytes do not match the digest"),
             (FillErrorKind::Unreadable, _) => f.write_str("a file of the cache cannot be read"),
             (FillErrorKind::Abandoned, _) => f.write_str("the transfer was given up because nobody followed it any more"),
+            (FillErrorKind::NotKept, _) => f.write_str("the content could not be kept, and nobody followed its transfer"),
+            (FillErrorKind::TooLong, _) => f.write_str("the content is longer than its manifest says"),
             (FillErrorKind::Panicked, _) => f.write_str("the transfer failed unexpectedly"),
         }
     }

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -13,7 +13,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::{FillError, HOLD_BACK, Shared, Source, supply::Suppliers};
+use super::{FillError, HOLD_BACK, Haste, Shared, Source, haste::Traffic, supply::Suppliers};
 use crate::{
     oci::{Digest, Hasher},
     tiers::{Found, ObjectTier},
@@ -30,6 +30,14 @@ pub(super) struct Flight {
     /// The spool, or the file that is here already; set before any byte of it is visible.
     pub(super) file: OnceLock<Arc<File>>,
     pub(super) progress: watch::Sender<Progress>,
+    /// How much in a hurry it is: never less than before.
+    pub(super) haste: watch::Sender<Haste>,
+    /// Whether it is to be finished although nobody follows it.
+    is_expected: AtomicBool,
+    /// Bytes that it may have as long as nobody follows it.
+    pub(super) most: u64,
+    /// Whether the tiers have it; `None` until that is known.
+    pub(super) kept: watch::Sender<Option<bool>>,
     followers: AtomicUsize,
     /// Rung when the last follower leaves.
     pub(super) deserted: Notify,
@@ -80,7 +88,8 @@ pub(super) struct Spill {
 }
 
 impl Flight {
-    pub(super) fn new(digest: Digest, source: Source, cargo: Cargo, shared: &Shared) -> Self {
+    /// One that nobody waits for yet.
+    pub(super) fn new(digest: Digest, source: Source, cargo: Cargo, most: u64, shared: &Shared) -> Self {
         let start = Progress { size: None, watermark: 0, from_bucket: false, phase: Phase::Waiting };
         Self {
             digest,
@@ -90,9 +99,45 @@ impl Flight {
             handle: shared.handle.clone(),
             file: OnceLock::new(),
             progress: watch::Sender::new(start),
+            haste: watch::Sender::new(Haste::Later),
+            is_expected: AtomicBool::new(false),
+            most,
+            kept: watch::Sender::new(None),
             followers: AtomicUsize::new(0),
             deserted: Notify::new(),
         }
+    }
+
+    /// It is more in a hurry than it was, perhaps. Called with the table locked, so that none that has landed is.
+    pub(super) fn hurry(&self, haste: Haste, traffic: &Traffic) {
+        let hurried = self.haste.send_if_modified(|known| {
+            let is_slower = *known < haste;
+            *known = haste.max(*known);
+            is_slower
+        });
+        if hurried && self.counts_as_demand() {
+            traffic.demanded();
+        }
+    }
+
+    /// Whether a client waits for it to come from elsewhere.
+    pub(super) fn counts_as_demand(&self) -> bool {
+        *self.haste.borrow() == Haste::Now && matches!(self.cargo, Cargo::Fetched)
+    }
+
+    /// It is finished although nobody follows it.
+    pub(super) fn expect(&self) {
+        self.is_expected.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_expected.load(Ordering::Acquire)
+    }
+
+    /// Whether it asks the upstream in the name of the same repository.
+    pub(super) fn is_of(&self, source: &Source) -> bool {
+        let same = self.source.route == source.route && self.source.repository == source.repository;
+        same && matches!(self.cargo, Cargo::Fetched)
     }
 
     /// It is known that bytes will come. Called again, it starts over; only before anybody could read.
@@ -134,6 +179,11 @@ impl Flight {
 
     pub(super) fn fail(&self, error: FillError) {
         self.progress.send_modify(|progress| progress.phase = Phase::Failed(error));
+    }
+
+    /// Whether whoever comes now may still have the content of it.
+    pub(super) fn is_worth_joining(&self) -> bool {
+        !matches!(self.progress.borrow().phase, Phase::Failed(_) | Phase::Spilled(_))
     }
 
     pub(super) fn is_deserted(&self) -> bool {

@@ -42,8 +42,7 @@ impl Follower {
     /// Joins a flight; one that has failed is not worth joining.
     pub(super) fn join(flight: &Arc<Flight>) -> Option<Self> {
         let follower = Self { joined: true, ..Self::start(flight) };
-        let failed = matches!(follower.progress.borrow().phase, Phase::Failed(_) | Phase::Spilled(_));
-        if failed { None } else { Some(follower) }
+        flight.is_worth_joining().then_some(follower)
     }
 
     /// Whether somebody else had started the transfer.
@@ -53,8 +52,7 @@ impl Follower {
 
     /// Whether the transfer asks the upstream in the name of the same repository: its answer, good or bad, is then this one's too.
     pub fn is_of(&self, source: &Source) -> bool {
-        let own = &self.seat.0.source;
-        !self.is_verification() && own.route == source.route && own.repository == source.repository
+        self.seat.0.is_of(source)
     }
 
     /// Whether the bytes are those of a file that was here already. Its failure says nothing about any upstream.

@@ -1,4 +1,5 @@
 mod bucket;
+mod haste;
 mod verification;
 
 use std::{

@@ -1,13 +1,14 @@
 //! The task that brings a blob here: once, whoever follows.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::join, stream::BoxStream};
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::SemaphorePermit;
 
 use super::{
-    FillError, FillErrorKind, Leave, Shared, VERIFY_FIRST,
+    FillError, FillErrorKind, Haste, Leave, Shared, VERIFY_FIRST,
     breaks::Breaks,
     flight::{Flight, Spill},
     supply::{Delivery, Suppliers},
@@ -22,13 +23,12 @@ use crate::{
 const BATCH: usize = 1 << 20;
 
 /// Brings the blob of a flight here.
-pub(super) async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), FillError> {
-    let Ok(_slot) = shared.slots.acquire().await else {
-        return Err(FillError::new(FillErrorKind::Abandoned));
-    };
+pub(super) async fn transfer(shared: &Shared, flight: &Arc<Flight>) -> Result<(), FillError> {
+    let _slot = slot(shared, flight).await?;
     let mut suppliers = flight.suppliers();
     let spool = match shared.tiers.spool().await {
         Ok(spool) => spool,
+        Err(_) if gives_up(shared, flight) => return Err(FillError::new(FillErrorKind::NotKept)),
         Err(error) => {
             let (size, from_bucket) = suppliers.size().await?;
             granted(shared, flight);
@@ -42,15 +42,19 @@ pub(super) async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), Fil
     loop {
         let delivery = suppliers.open(0).await?;
         granted(shared, flight);
+        if delivery.size.is_some_and(|size| size > flight.most) && gives_up(shared, flight) {
+            return Err(FillError::new(FillErrorKind::TooLong));
+        }
         flight.open(delivery.size, delivery.from_bucket);
         let _counted = Counted::new(&shared.metrics.fills);
-        let mut reception = Reception::new(flight, suppliers, delivery.size);
+        let mut reception = Reception::new(shared, flight, suppliers, delivery.size);
         let error = match reception.receive(&spool, delivery).await {
             Ok(()) => {
                 keep(shared, flight, spool, reception.received).await;
                 return Ok(());
             }
             Err(Interruption::Failed(error)) => error,
+            Err(Interruption::Spool(_)) if gives_up(shared, flight) => return Err(FillError::new(FillErrorKind::NotKept)),
             Err(Interruption::Spool(error)) => {
                 let Reception { received: at, hasher, suppliers, .. } = reception;
                 spill(shared, flight, &error, Spill { at, hasher, suppliers });
@@ -67,6 +71,19 @@ pub(super) async fn transfer(shared: &Shared, flight: &Flight) -> Result<(), Fil
             return Err(error);
         }
     }
+}
+
+/// A place among the transfers that clients wait for; one that nobody waits for needs none.
+async fn slot<'a>(shared: &'a Shared, flight: &Flight) -> Result<Option<SemaphorePermit<'a>>, FillError> {
+    if *flight.haste.borrow() < Haste::Now {
+        return Ok(None);
+    }
+    shared.slots.acquire().await.map(Some).map_err(|_| FillError::new(FillErrorKind::Abandoned))
+}
+
+/// Whether a transfer that cannot be kept, or should not, is of no use to anybody; it is off the table then.
+fn gives_up(shared: &Shared, flight: &Arc<Flight>) -> bool {
+    *flight.haste.borrow() < Haste::Now && shared.land_deserted(flight)
 }
 
 /// The upstream has given its leave, if it had to be asked for it.
@@ -93,7 +110,11 @@ async fn keep(shared: &Shared, flight: &Flight, spool: Spool, size: u64) {
     flight.complete(size);
     // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
     match shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
-        Ok(()) => shared.ledger.kept(&flight.digest, size),
+        Ok(()) => {
+            flight.kept.send_replace(Some(true));
+            shared.ledger.kept(&flight.digest, size);
+        }
+        Err(error) if *flight.haste.borrow() < Haste::Now => tracing::debug!(digest = %flight.digest, %error, "not kept"),
         Err(error) => tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept"),
     }
 }
@@ -127,7 +148,8 @@ fn spill(shared: &Shared, flight: &Flight, error: &io::Error, spill: Spill) {
 
 /// The state of receiving one blob.
 struct Reception<'a> {
-    flight: &'a Flight,
+    shared: &'a Shared,
+    flight: &'a Arc<Flight>,
     suppliers: Suppliers,
     size: Option<u64>,
     /// Bytes in the spool, and their hash.
@@ -155,9 +177,9 @@ enum End {
 }
 
 impl<'a> Reception<'a> {
-    fn new(flight: &'a Flight, suppliers: Suppliers, size: Option<u64>) -> Self {
+    fn new(shared: &'a Shared, flight: &'a Arc<Flight>, suppliers: Suppliers, size: Option<u64>) -> Self {
         let hasher = flight.digest.algorithm().hasher();
-        Self { flight, suppliers, size, received: 0, hasher, breaks: Breaks::default() }
+        Self { shared, flight, suppliers, size, received: 0, hasher, breaks: Breaks::default() }
     }
 
     /// Receives everything, resuming where a supplier breaks off, and verifies it.
@@ -216,7 +238,12 @@ impl<'a> Reception<'a> {
         (self.hasher, self.received) = (hasher, offset);
         self.breaks.over();
         self.flight.advance(offset);
-        result.map_err(Interruption::Spool)
+        result.map_err(Interruption::Spool)?;
+        if self.received > self.flight.most && gives_up(self.shared, self.flight) {
+            return Err(Interruption::Failed(FillError::new(FillErrorKind::TooLong)));
+        }
+        self.shared.traffic.give_way(self.flight, length as u64).await;
+        Ok(())
     }
 
     /// Asks for the rest after a break.

@@ -56,6 +56,25 @@ pub enum Reference {
     Digest(Digest),
 }
 
+impl Reference {
+    /// The repository and what it names of a text such as `docker.io/library/nginx:1.27`, as clients read it: a digest counts more
+    /// than a tag; without both, it is the tag `latest`.
+    ///
+    /// # Errors
+    /// When the tag or the digest is none. The repository is not looked at.
+    pub fn of_image(text: &str) -> Result<(&str, Self), InvalidReference> {
+        let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+        let after = name.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) =
+            name[after..].find(':').map_or((name, "latest"), |colon| (&name[..after + colon], &name[after + colon + 1..]));
+        let reference = match digest {
+            Some(digest) => Self::Digest(digest.parse()?),
+            None => Self::Tag(tag.parse()?),
+        };
+        Ok((name, reference))
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,6 +115,23 @@ mod tests {
         }
         for tag in ["", ".x", "-x", "a:b", "a@b", "a/b", "a%2fb", "a\nb", "a\0b", "é", "latest ", &"x".repeat(129)] {
             assert_eq!(tag.parse::<Tag>(), Err(InvalidReference::Tag), "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_read_as_clients_read_it() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        for (text, name, reference) in [
+            ("nginx", "nginx", "latest"),
+            ("docker.io/library/nginx:1.27", "docker.io/library/nginx", "1.27"),
+            ("registry.example:5000/a", "registry.example:5000/a", "latest"),
+            (&*format!("a/b:c@{digest}"), "a/b", &*digest),
+        ] {
+            let (found, read) = Reference::of_image(text).unwrap();
+            assert_eq!((found, read.to_string().as_str()), (name, reference), "{text}");
+        }
+        for text in ["a:", "a:b c", "a@sha256:1"] {
+            assert!(Reference::of_image(text).is_err(), "{text}");
         }
     }
 

@@ -164,7 +164,8 @@ impl From<FillError> for RegistryError {
     fn from(error: FillError) -> Self {
         match (error.kind, error.upstream()) {
             (_, Some(upstream)) => Self::from_upstream(upstream.clone(), RegistryErrorKind::BlobUnknown),
-            (FillErrorKind::DigestMismatch, None) => Self::bad_answer(error.to_string()),
+            (FillErrorKind::NotKept, None) => Self::new(RegistryErrorKind::StorageFull, error.to_string()),
+            (FillErrorKind::DigestMismatch | FillErrorKind::TooLong, None) => Self::bad_answer(error.to_string()),
             _ => Self::new(RegistryErrorKind::Internal, error.to_string()),
         }
     }

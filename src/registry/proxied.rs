@@ -18,6 +18,7 @@ mod rules;
 mod shared_records;
 mod superseding;
 mod tags;
+mod warming;
 
 pub(super) use purge::{What, Which, at_rest};
 
@@ -27,7 +28,7 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
-use super::{Blob, BlobLocation, Listing, ManifestInfo, RegistryError, RegistryErrorKind, observer::Observer};
+use super::{Blob, BlobLocation, Listing, Looked, ManifestInfo, RegistryError, RegistryErrorKind, observer::Observer};
 use crate::{
     catalog::{Catalog, Link, Repository, TagKey},
     coalesce::Coalesce,

@@ -125,11 +125,6 @@ impl HttpOrigin {
     pub async fn repositories(&self) -> Result<Vec<String>, UpstreamError> {
         self.exchange.repositories(&self.told).await
     }
-
-    /// The pull budget that the upstream last told (Docker Hub does); `None` when it never did.
-    pub fn budget(&self) -> Option<PullBudget> {
-        *self.exchange.pull_budget.lock()
-    }
 }
 
 /// Where the upstream is.
@@ -208,6 +203,10 @@ impl Origin for HttpOrigin {
         subject: &'a Digest,
     ) -> BoxFuture<'a, Result<Vec<serde_json::Value>, UpstreamError>> {
         Box::pin(self.exchange.referrers(&self.told, name, subject))
+    }
+
+    fn pull_budget(&self) -> Option<PullBudget> {
+        *self.exchange.pull_budget.lock()
     }
 
     fn on_behalf_of(&self, requester: &Requester) -> Option<Arc<dyn Origin>> {

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const LINE: Duration = Duration::from_secs(10);
 
 /// A bar. It vanishes when it is dropped.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     bar: ProgressBar,
     what: &'static str,
     said: Instant,
@@ -19,7 +19,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Counts `what`, which is plural.
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(in crate::cli) fn new(what: &'static str) -> Self {
         let bar = ProgressBar::new(0);
         let style = format!("{{bar:40}} {{human_pos}} of {{human_len}} {what}, {{per_sec}}, {{eta}} left{{msg}}");
         // The template is known to be right; without it there would be a plainer bar.
@@ -28,7 +28,7 @@ impl Progress {
     }
 
     /// `done` of `total` so far; more may have come than was announced.
-    pub(super) fn show(&mut self, done: u64, total: u64) {
+    pub(in crate::cli) fn show(&mut self, done: u64, total: u64) {
         self.bar.set_length(total.max(done));
         self.bar.set_position(done);
         if !std::io::stderr().is_terminal() && self.said.elapsed() >= LINE {
@@ -37,8 +37,13 @@ impl Progress {
         }
     }
 
+    /// Prints a result beside the bar.
+    pub(in crate::cli) fn say(&self, text: &str) {
+        self.bar.suspend(|| println!("{text}"));
+    }
+
     /// Tells something beside the bar.
-    pub(super) fn note(&self, text: &str) {
+    pub(in crate::cli) fn note(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
     }
 }

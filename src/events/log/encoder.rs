@@ -59,7 +59,7 @@ pub(super) mod part {
 pub(super) const KINDS: [Kind; 6] = [Kind::Manifest, Kind::ManifestHead, Kind::Blob, Kind::BlobHead, Kind::Push, Kind::Other];
 
 /// The order is the code.
-pub(super) const SOURCES: [Source; 10] = [
+pub(super) const SOURCES: [Source; 11] = [
     Source::Memory,
     Source::Disk,
     Source::Object,
@@ -70,6 +70,7 @@ pub(super) const SOURCES: [Source; 10] = [
     Source::Joined,
     Source::Upstream,
     Source::None,
+    Source::Elsewhere,
 ];
 
 /// The order is the code.

@@ -162,7 +162,7 @@ impl World {
     async fn unreadable(&self, from: u64) -> (Arc<Flight>, impl Future<Output = Result<(), FillError>> + use<>) {
         let found = self.found().await.unwrap();
         let file = found.file().unwrap().clone();
-        let flight = Arc::new(Flight::new(self.digest, self.source(), Cargo::Here(found.clone()), &self.fills.shared));
+        let flight = Arc::new(Flight::new(self.digest, self.source(), Cargo::Here(found.clone()), u64::MAX, &self.fills.shared));
         flight.file.set(file.clone()).unwrap();
         flight.open(Some(found.size), false);
         let (shared, flying) = (self.fills.shared.clone(), flight.clone());

@@ -106,7 +106,7 @@ impl Proxied {
 
     /// The bytes are here or on their way, but not for this repository: the upstream is asked for its leave first. That
     /// costs the same round trip as a blob that is not here at all, so that nobody can tell the two apart.
-    async fn ask_leave(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
+    pub(super) async fn ask_leave(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
         let asked = self.shared.purges.now();
         self.ask_size(target, repository, digest).await?;
         let link = Link { size: None, media_type: None };
@@ -144,7 +144,11 @@ impl Shared {
     ///
     /// # Errors
     /// When it is remembered that the repository has no such blob.
-    async fn own_or_adopted_link(&self, repository: &Repository, digest: &Digest) -> Result<Option<Link>, RegistryError> {
+    pub(super) async fn own_or_adopted_link(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<Link>, RegistryError> {
         if let Some(link) = self.blob_link(repository, digest) {
             return Ok(Some(link));
         }

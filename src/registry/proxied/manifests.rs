@@ -139,7 +139,7 @@ impl Proxied {
 
 impl Shared {
     /// Media type and length of a manifest that may be read in a repository.
-    fn linked_manifest(&self, repository: &Repository, digest: &Digest) -> Option<(MediaType, u64)> {
+    pub(super) fn linked_manifest(&self, repository: &Repository, digest: &Digest) -> Option<(MediaType, u64)> {
         let link = self.link(repository, digest)?;
         Some((link.media_type?, link.size?))
     }

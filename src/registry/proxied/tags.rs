@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted, purges::Moment};
+use super::{Looked, ManifestInfo, Proxied, RegistryError, RegistryErrorKind, Shared, negative::Wanted, purges::Moment};
 use crate::{
     catalog::{Repository, TagKey, TagRow},
     config::OnDelete,
@@ -84,6 +84,27 @@ impl Proxied {
             },
             _ => Err(error),
         }
+    }
+
+    /// Asks the upstream what a tag names by now, as for a client that has found it stale, and together with those who ask: its row
+    /// is as fresh as after any question. By HEAD, unless the upstream does not tell enough by it.
+    pub(in crate::registry) async fn look(
+        &self,
+        target: &Target,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<Looked, RegistryError> {
+        let key = TagKey { repository: repository.clone(), tag: tag.clone() };
+        let known = self.shared.tag(&key);
+        if known.is_some() && self.shared.rules.load().is_immutable(&key) {
+            return Ok(Looked::Fixed);
+        }
+        let (resolved, _) = self.ask(target, key, known, Need::Head).await?;
+        Ok(match resolved.status {
+            CacheStatus::Stale(_) => Looked::Stale,
+            _ if resolved.bytes.is_some() => Looked::ByGet(resolved.row.digest),
+            _ => Looked::Names(resolved.row.digest),
+        })
     }
 
     /// Asks the upstream, once for everyone.

@@ -91,9 +91,9 @@ async fn the_pull_budget_is_kept_and_shown() {
     .await;
     let metrics = Arc::new(Metrics::new());
     let origin = origin_with(&server.config(), &metrics);
-    assert_eq!(origin.budget(), None);
+    assert_eq!(origin.pull_budget(), None);
     origin.manifest(&name(), &latest()).await.unwrap();
-    let PullBudget { limit, remaining, .. } = origin.budget().unwrap();
+    let PullBudget { limit, remaining, .. } = origin.pull_budget().unwrap();
     assert_eq!((limit, remaining), (100, 42));
     let text = metrics.encode();
     for line in [

@@ -1,0 +1,72 @@
+//! Looking whether tags have moved: the poller asks by way of the registry.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use crate::{
+    config::Config,
+    events::{Bus, InProcess},
+    predict::watch::{Answer, Look, Poller, Settings, Subject},
+    registry::{Looked, Registry, RegistryError, RegistryErrorKind},
+    telemetry::Metrics,
+};
+
+/// Events that wait for it at most.
+const QUEUE: usize = 65_536;
+
+/// How long an upstream that limits us or is away is left alone when it does not say.
+const PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct ByRegistry(Weak<Registry>);
+
+/// Begins to watch. With `watch.enabled = false`, only hints are acted on.
+pub(super) fn start(config: &Config, registry: &Arc<Registry>, bus: &InProcess, metrics: &Metrics) -> Poller {
+    let look = Arc::new(ByRegistry(Arc::downgrade(registry)));
+    Poller::start(&Handle::current(), settings(config), bus.subscribe("watch", QUEUE), look, metrics)
+}
+
+/// What the configuration allows.
+pub(super) fn settings(config: &Config) -> Settings {
+    let watch = &config.watch;
+    let off = config.upstream.iter().filter(|upstream| !upstream.is_watched()).map(|upstream| upstream.route_name().into());
+    Settings {
+        requests_per_minute: if watch.enabled { watch.requests_per_minute } else { 0 },
+        requests_per_minute_each: watch.requests_per_minute_each,
+        off: off.collect(),
+        weights: config.customer.iter().map(|customer| (customer.name.as_str().into(), customer.weight as f32)).collect(),
+        ..Settings::default()
+    }
+}
+
+impl Look for ByRegistry {
+    fn look(&self, subject: Subject) -> BoxFuture<'static, Answer> {
+        let registry = self.0.clone();
+        Box::pin(async move {
+            let Some(registry) = registry.upgrade() else { return Answer::Failed };
+            let Subject { repository, tag } = subject;
+            match registry.look(&repository.route, &repository.name, &tag).await {
+                Ok(Looked::Names(digest)) => Answer::Names(digest),
+                // The one is not needed, the other costs pulls.
+                Ok(Looked::Fixed | Looked::ByGet(_)) => Answer::Fixed,
+                Ok(Looked::Stale) => Answer::Failed,
+                Err(error) => of_failure(&error),
+            }
+        })
+    }
+}
+
+fn of_failure(error: &RegistryError) -> Answer {
+    match error.kind {
+        RegistryErrorKind::ManifestUnknown | RegistryErrorKind::NameUnknown => Answer::Gone,
+        RegistryErrorKind::RateLimited | RegistryErrorKind::UpstreamUnavailable | RegistryErrorKind::UpstreamTimeout => {
+            Answer::Limited(error.retry_after.unwrap_or(PAUSE))
+        }
+        _ => Answer::Failed,
+    }
+}

@@ -1,0 +1,45 @@
+//! `[prefetch]`
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// What may be fetched before it is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prefetch {
+    /// Whether anything is. Needs a restart.
+    pub enabled: bool,
+    /// Bytes that may be fetched so in 24 hours, as a share of what clients were sent in them. The rest of an image that a client
+    /// is pulling counts only when it was not asked for after all.
+    pub share: f64,
+    /// Bytes that may be fetched so in 24 hours in any case.
+    #[serde(serialize_with = "super::size::exact")]
+    pub floor: ByteSize,
+    /// Bytes per second that all of it takes together, apart from the rest of an image that a client is pulling; 0 for no limit.
+    #[serde(serialize_with = "super::size::exact")]
+    pub rate: ByteSize,
+    /// Blob transfers under way at once for what is expected later; at one upstream never more than a quarter of its `max_concurrency`.
+    pub parallel: usize,
+    /// Blob transfers under way at once for the rest of images that clients are pulling; at one upstream never more than half of
+    /// its `max_concurrency`.
+    pub pull_parallel: usize,
+    /// Of the pulls that an upstream counts and has left, the share that may be used so.
+    pub pulls_share: f64,
+    /// Of the disks' limits together, the share that may be taken by what nobody has asked for yet.
+    pub disk_share: f64,
+}
+
+impl Default for Prefetch {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            share: 0.15,
+            floor: ByteSize::gib(1),
+            rate: ByteSize::mib(64),
+            parallel: 4,
+            pull_parallel: 16,
+            pulls_share: 0.1,
+            disk_share: 0.3,
+        }
+    }
+}

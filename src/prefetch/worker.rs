@@ -1,0 +1,111 @@
+//! Carries out what is decided.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{
+    Shared,
+    warm::{WarmError, Warmed},
+};
+use crate::{
+    events::{self, ManifestSeen},
+    oci::Digest,
+    predict::{Expected, Kind, Reason},
+};
+
+/// How long nothing happens before it is looked again whether something that waits may be begun: demand ends without a word.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What is offered.
+type Offers = mpsc::Receiver<Vec<Expected>>;
+
+/// Takes offers, the urgent ones first, and begins what may be begun, until a sender is gone.
+pub(super) async fn run(shared: Arc<Shared>, mut urgent: Offers, mut offers: Offers) {
+    loop {
+        let offer = tokio::select! {
+            biased;
+            offer = urgent.recv() => offer,
+            offer = offers.recv() => offer,
+            () = shared.wake.notified() => Some(Vec::new()),
+            () = idle(&shared) => Some(Vec::new()),
+        };
+        let Some(offer) = offer else { return };
+        take(&shared, offer).await;
+        begin(&shared);
+    }
+}
+
+/// Ends after a while if anything waits.
+async fn idle(shared: &Shared) {
+    if shared.state.lock().is_idle() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(LOOK).await;
+}
+
+/// Lets wait what is not here. A manifest leads to more, even when it is.
+async fn take(shared: &Arc<Shared>, offer: Vec<Expected>) {
+    for expected in offer {
+        if expected.kind == Kind::Manifest || !shared.warm.is_here(&expected).await {
+            let is_slow = shared.state.lock().add(expected.clone(), None, events::now());
+            if is_slow {
+                hurry(shared, expected);
+            }
+        }
+    }
+}
+
+/// Hurries what is on its way already. Whoever began it notes what comes of it.
+fn hurry(shared: &Arc<Shared>, expected: Expected) {
+    let shared = shared.clone();
+    shared.handle.clone().spawn(async move { bring(&shared, &expected).await });
+}
+
+fn begin(shared: &Arc<Shared>) {
+    let demand = shared.warm.demand();
+    let begun = shared.state.lock().next(events::now(), demand, |route| shared.warm.pulls(route));
+    for expected in begun {
+        let shared = shared.clone();
+        shared.handle.clone().spawn(async move {
+            let root = shared.state.lock().root_of(&expected.digest);
+            let outcome = bring(&shared, &expected).await;
+            note(&shared, &expected, &outcome);
+            if let Ok((_, Some(seen))) = outcome {
+                lead_on(&shared, &expected, root, &seen).await;
+            }
+            shared.wake.notify_one();
+        });
+    }
+}
+
+/// How something came to be here, and what it names if it is a manifest.
+pub(super) type Brought = Result<(Warmed, Option<Arc<ManifestSeen>>), WarmError>;
+
+/// Fetches something.
+pub(super) async fn bring(shared: &Shared, expected: &Expected) -> Brought {
+    match expected.kind {
+        Kind::Manifest => shared.warm.manifest(expected).await.map(|manifest| (manifest.warmed, manifest.seen)),
+        Kind::Blob => shared.warm.blob(expected).await.map(|warmed| (warmed, None)),
+    }
+}
+
+/// Notes what came of something that was begun.
+pub(super) fn note(shared: &Shared, expected: &Expected, outcome: &Brought) {
+    let outcome = outcome.as_ref().map(|(warmed, _)| *warmed).map_err(Clone::clone);
+    let resolved = shared.state.lock().ended(&expected.digest, &outcome, events::now());
+    shared.publish(resolved);
+}
+
+/// Lets wait what a manifest leads to and is not here. What is expected of an image, the predictor says: it hears of the manifest.
+async fn lead_on(shared: &Shared, expected: &Expected, root: Option<Digest>, seen: &ManifestSeen) {
+    if expected.reason != Reason::Asked {
+        return;
+    }
+    let led_to = shared.state.lock().led_to(expected, seen);
+    for next in led_to {
+        if next.kind == Kind::Manifest || !shared.warm.is_here(&next).await {
+            shared.state.lock().add(next, Some(root.unwrap_or(expected.digest)), events::now());
+        }
+    }
+}
