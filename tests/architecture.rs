@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "api",
         &["registry", "events", "graph", "predict", "prefetch", "upstream", "tiers", "customers", "oci", "config", "telemetry"],
     ),
-    ("predict", &["graph", "events", "oci", "config", "telemetry"]),
+    ("predict", &["graph", "events", "tiers", "oci", "config", "telemetry"]),
     ("prefetch", &["predict", "upstream", "events", "oci", "config", "telemetry"]),
     ("replay", &["predict", "prefetch", "events", "tiers", "oci", "config", "telemetry"]),
     ("app", EVERYTHING),

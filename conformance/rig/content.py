@@ -32,8 +32,8 @@ def descriptor(data, media_type, **more):
     return {"mediaType": media_type, "digest": digest(data), "size": len(data), **more}
 
 
-def config(architecture="amd64"):
-    return encode({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}})
+def config(architecture="amd64", **more):
+    return encode({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}, **more})
 
 
 def image(layers, config_bytes, **more):

@@ -15,9 +15,10 @@ UPSTREAM = "origin.test"
 class Edge:
     """`more` is added to the configuration; `upstream` is the URL of its only registry; `wrapper` are words before the command."""
 
-    def __init__(self, place, upstream, more="", tag_ttl="1s", data=None, wrapper=(), env=None):
+    def __init__(self, place, upstream, more="", tag_ttl="1s", data=None, wrapper=(), env=None, region="local"):
         place.mkdir(parents=True, exist_ok=True)
         self.place, self.upstream, self.tag_ttl, self.wrapper, self.env = place, upstream, tag_ttl, wrapper, env
+        self.region = region
         self.data = data or place / "data"
         self.file = place / "harbinger.toml"
         self.port = free_port()
@@ -25,10 +26,13 @@ class Edge:
         self.configure(more)
 
     def configure(self, more):
-        """Another configuration, from the next start on."""
+        """Another configuration, from the next start on. Where `more` does not say otherwise, nothing is fetched that nobody asks
+        for, since what is asked of the origin is counted."""
+        prefetch = "" if "[prefetch]" in more else "[prefetch]\nenabled = false\n"
         self.file.write_text(
             f"""[server]
 listen = "127.0.0.1:{self.port}"
+region = "{self.region}"
 [cache]
 tag_ttl = "{self.tag_ttl}"
 [logging]
@@ -36,7 +40,7 @@ level = "info"
 access = "off"
 [storage]
 data = "{self.data}"
-[[upstream]]
+{prefetch}[[upstream]]
 name = "{UPSTREAM}"
 url = "{self.upstream}"
 breaker_pause = "200ms"

@@ -58,6 +58,7 @@ fn usage_errors_exit_with_2() {
         &["brew"],
         &["purge"],
         &["purge", "a:.x"],
+        &["warm"],
         &["check", "--fast"],
     ] {
         let output = harbinger(arguments, &[]);
@@ -72,6 +73,7 @@ fn help_teaches_by_example() {
         (&["--help"][..], "harbinger check --config harbinger.toml"),
         (&["serve", "--help"], "harbinger serve --listen 0.0.0.0:5000 --data /var/lib/harbinger"),
         (&["purge", "--help"], "harbinger purge 'ghcr.io/acme/**:pr-*' --data /var/lib/harbinger"),
+        (&["warm", "--help"], "harbinger warm nginx:1.27 ghcr.io/acme/app:v2 --platform linux/arm64"),
         (&["graph", "--help"], "harbinger graph base docker.io/library/nginx:1.27 --platform linux/arm64"),
         (&["graph", "top", "--help"], "harbinger graph top --region eu --by rate --limit 5"),
         (&["replay", "--help"], "harbinger replay week.trace --policy lru,gdsf,served"),

@@ -25,3 +25,4 @@ mod scrub;
 mod serve;
 mod stop;
 mod upstream;
+mod warm;

@@ -60,6 +60,8 @@ impl Serving {
     }
 
     fn spawn(folder: TempDir, mut command: Command) -> Self {
+        // What is asked of the upstream is counted: nothing is fetched that nobody asks for.
+        command.env("HARBINGER_PREFETCH__ENABLED", "false");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = Text::read(child.stdout.take().unwrap());
         let err = Text::read(child.stderr.take().unwrap());

@@ -37,6 +37,7 @@ pub(crate) struct Ask {
     target: String,
     host: String,
     headers: Vec<(String, String)>,
+    body: String,
 }
 
 /// An answer whose head has come.
@@ -71,13 +72,25 @@ pub(crate) struct Answer {
 
 impl Ask {
     pub(crate) fn new(address: SocketAddr, method: &str, target: &str) -> Self {
-        Self { address, method: method.to_owned(), target: target.to_owned(), host: address.to_string(), headers: Vec::new() }
+        Self {
+            address,
+            method: method.to_owned(),
+            target: target.to_owned(),
+            host: address.to_string(),
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     #[must_use]
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    #[must_use]
+    pub(crate) fn body(self, body: impl Into<String>) -> Self {
+        Self { body: body.into(), ..self }
     }
 
     #[must_use]
@@ -96,7 +109,11 @@ impl Ask {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
+        if !self.body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
         head.push_str("Connection: close\r\n\r\n");
+        head.push_str(&self.body);
         let mut stream = TcpStream::connect(self.address).await?;
         stream.write_all(head.as_bytes()).await?;
         let what = format!("the head of the answer to {} {}", self.method, self.target);

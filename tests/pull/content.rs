@@ -53,7 +53,16 @@ impl Image {
     /// An image with a configuration and one layer per length.
     pub(crate) fn new(seed: u64, layers: &[usize]) -> Self {
         let config = Blob::new(format!(r#"{{"architecture":"amd64","os":"linux","seed":{seed}}}"#));
-        let layers: Vec<Blob> = (0..).zip(layers).map(|(n, &length)| Blob::random(seed * 1000 + n, length)).collect();
+        Self::of(config, (0..).zip(layers).map(|(n, &length)| Blob::random(seed * 1000 + n, length)).collect())
+    }
+
+    /// The layers of another image, and more.
+    pub(crate) fn on_top_of(base: &Self, seed: u64, layers: &[usize]) -> Self {
+        let Self { blobs: own, .. } = Self::new(seed, layers);
+        Self::of(own[0].clone(), base.blobs[1..].iter().chain(&own[1..]).cloned().collect())
+    }
+
+    fn of(config: Blob, layers: Vec<Blob>) -> Self {
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,

@@ -7,6 +7,7 @@ use harbinger::{
     config::{AccessLog, Config, Upstream as UpstreamConfig},
     events::{Bus, Subscription},
     graph::State,
+    prefetch::Prefetch,
 };
 use tempfile::TempDir;
 
@@ -46,6 +47,8 @@ impl Setup {
         config.server.shutdown_grace = Duration::from_secs(5);
         config.storage.data = data.path().to_owned();
         config.logging.access = AccessLog::Off;
+        // What is asked of the upstream is counted: a test that wants more to be fetched than is asked for says so.
+        config.prefetch.enabled = false;
         config.upstream = upstreams;
         Self { config, data }
     }
@@ -64,6 +67,12 @@ impl Setup {
             config.cache.tag_ttl = Duration::ZERO;
             config.cache.list_ttl = Duration::ZERO;
         })
+    }
+
+    /// What is expected is fetched, as it is when nothing is configured.
+    #[must_use]
+    pub(crate) fn fetching_ahead(self) -> Self {
+        self.with(|config| config.prefetch.enabled = true)
     }
 
     /// Failed requests are tried again, as they are when nothing is configured.
@@ -119,6 +128,10 @@ impl Proxy {
         self.app.graph().unwrap().read(look).ok()
     }
 
+    pub(crate) fn prefetch(&self) -> &Prefetch {
+        self.app.prefetch()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.app.address()
     }
@@ -129,6 +142,13 @@ impl Proxy {
 
     pub(crate) fn ask(&self, method: &str, target: &str) -> Ask {
         Ask::new(self.address(), method, target)
+    }
+
+    /// With the operator's token.
+    pub(crate) fn as_operator(&self, method: &str, target: &str) -> Ask {
+        let operator = std::fs::read(self.data().join("admin.json")).unwrap();
+        let operator: serde_json::Value = serde_json::from_slice(&operator).unwrap();
+        self.ask(method, target).header("Authorization", &format!("Bearer {}", operator["token"].as_str().unwrap()))
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
