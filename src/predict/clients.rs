@@ -87,7 +87,8 @@ impl Clients {
         let customer = self.customers.entry(pull.customer).or_default();
         let client = self.clients.entry(pull.client).or_insert_with(|| Client::new(pull.at));
         let running = Running::new(pull.customer, pull.name);
-        let is_young = pull.at - client.since <= YOUNG;
+        // A pull that waited for its manifest to be read is older than what its client has asked for since.
+        let is_young = pull.at.saturating_sub(client.since) <= YOUNG;
         if let Some(expected) = &mut client.expected
             && is_young
             && let Some(place) = expected.iter().position(|one| *one == running)

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    ops::RangeInclusive,
     path::PathBuf,
     sync::{
         Arc,
@@ -128,7 +129,7 @@ impl Drop for Predictor {
 impl Shared {
     fn run(&self, events: &Subscription, offer: &dyn Fn(Vec<Expected>)) {
         let mut aliases = Aliases::new(self.settings.pseudonyms.clone());
-        self.recall(0);
+        self.recall(0..=events::now());
         let store =
             Store::open(&self.settings.models).inspect_err(|error| tracing::warn!(%error, "what is learned is not kept")).ok();
         if let Some(store) = &store
@@ -164,12 +165,12 @@ impl Shared {
             offer(expected);
         }
         if is_full {
-            self.begin_anew();
+            self.begin_anew(event.at);
         }
     }
 
-    /// Forgets what was heard longest ago, and keeps what was learned from it.
-    fn begin_anew(&self) {
+    /// Forgets what was heard longest ago, and keeps what was learned from it. What happened after `until` is still to be heard.
+    fn begin_anew(&self, until: events::Millis) {
         tracing::info!("there is too much to remember: only what has happened within a day is");
         let PredictorSettings { region, budget, .. } = &self.settings;
         let mut anew = Foresight::new(region.clone(), *budget, self.forecast.clone());
@@ -177,17 +178,17 @@ impl Shared {
         anew.take_over(&mut foresight);
         *foresight = anew;
         drop(foresight);
-        self.recall(events::now().saturating_sub(LAST_DAY));
+        self.recall(until.saturating_sub(LAST_DAY)..=until);
     }
 
-    /// Hears what the demand log tells since then.
-    fn recall(&self, since: events::Millis) {
+    /// Hears what the demand log tells of that time.
+    fn recall(&self, time: RangeInclusive<events::Millis>) {
         let Some(folder) = &self.settings.log else { return };
         let begun = Instant::now();
         let mut heard = 0_u64;
         for path in Segments::in_folder(folder).paths().unwrap_or_default() {
             let Ok(trace) = TraceReader::open(&path) else { continue };
-            for event in trace.between(since..=events::Millis::MAX).map_while(Result::ok) {
+            for event in trace.between(time.clone()).map_while(Result::ok) {
                 if self.is_stopping() {
                     return;
                 }

@@ -175,6 +175,13 @@ fn what_never_comes_is_not_fetched_any_more_and_what_comes_is() {
     assert!(fetched(&unwanted) < 10, "{}", fetched(&unwanted));
 }
 
+#[test]
+fn a_pull_that_waited_to_be_understood_is_older_than_what_its_client_asked_for_since() {
+    let mut scene = Scene::new(&[1, 1], &[&[0, 1]]);
+    scene.layer(10, 1, 0);
+    assert_eq!(scene.pull(5, HERE, 7, 1, private(0, 0), 0), [(1, Reason::Pull)]);
+}
+
 /// A random history of few things, so that they meet.
 fn history() -> impl Strategy<Value = Vec<(Millis, What)>> {
     let layer = (0_u16..2, 0_u32..4, 0_u32..12).prop_map(|(region, client, content)| What::Layer { region, client, content });

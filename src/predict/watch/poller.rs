@@ -31,7 +31,7 @@ const MOST_WAITING: usize = 1024;
 /// After a hint, the same tag is asked for again no sooner than this; hints in between count as one.
 const BETWEEN_HINTS: Millis = 5_000;
 
-/// Tags that there were hints about lately, at most.
+/// Tags that there were hints about lately, at most; hints about more are dropped.
 const MOST_HINTED: usize = 10_000;
 
 /// Who asks upstreams.
@@ -177,9 +177,10 @@ impl Task {
             hinted.again = true;
             return;
         }
-        if self.hinted.len() < MOST_HINTED {
-            self.hinted.insert(subject.clone(), Hinted { not_before: time + BETWEEN_HINTS, again: false });
+        if self.hinted.len() >= MOST_HINTED && !self.hinted.contains_key(&subject) {
+            return;
         }
+        self.hinted.insert(subject.clone(), Hinted { not_before: time + BETWEEN_HINTS, again: false });
         self.metrics.hints.inc();
         self.ask(subject);
     }
