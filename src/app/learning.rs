@@ -13,7 +13,7 @@ use crate::{
         log::{DemandLog, DemandLogSettings, Pseudonyms},
     },
     graph::Graph,
-    predict::{Budget, Forecast, Predictor, PredictorSettings},
+    predict::{self, Budget, Forecast, Predictor, PredictorSettings},
     prefetch::Prefetch,
     registry::Registry,
     telemetry::Metrics,
@@ -73,12 +73,15 @@ impl Learning {
         prefetch: &Arc<Prefetch>,
     ) -> Result<Arc<Predictor>, StartError> {
         let is_kept = self.log.is_some();
+        let model = config.prefetch.model.as_deref().map(predict::given).transpose();
+        let model = model.map_err(|error| StartError(format!("prefetch.model: {error}")))?;
         let settings = PredictorSettings {
             region: config.server.region.as_str().into(),
             log: is_kept.then(|| DemandLogSettings::folder_in(&config.storage.data)),
             pseudonyms: (config.demand_log.privacy == Privacy::Hashed && is_kept).then(|| self.pseudonyms.clone()),
             models: config.storage.data.join(MODELS),
             budget: Budget { share: config.prefetch.share, floor: config.prefetch.floor.as_u64() },
+            model,
         };
         let (events, prefetch) = (self.bus.subscribe("predictor", PREDICTOR_QUEUE), prefetch.clone());
         let predictor = Predictor::start(settings, forecast, events, move |expected| prefetch.offer(expected));

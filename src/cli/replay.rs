@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::failure;
 use crate::{
     events::{Millis, log::TraceReader},
+    predict,
     replay::{self, Network, Reader, Settings, Told, Workload},
 };
 use report::{Report, Row};
@@ -52,6 +53,12 @@ pub struct Replay {
     /// Bytes per second from the upstream
     #[arg(long, value_name = "SIZE", default_value = "60 MB")]
     rate: ByteSize,
+    /// An ONNX file that says what is likely, instead of what --prefetch model learns; see examples/train
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Write what the model learns from, as CSV: a row of features and what came of it; see examples/train
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -99,11 +106,15 @@ impl Replay {
     fn replay(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let pairs = self.pairs()?;
         let network = self.network()?;
+        let model = self.model.as_deref().map(predict::given).transpose()?;
         let workload = self.read()?;
         let region = match &self.region {
             Some(name) => workload.region(name)?,
             None => workload.busiest_region(),
         };
+        if self.rows.is_some() && pairs.len() * self.capacity.len() > 1 {
+            return Err("--rows takes what one replay learns from: name one policy, one prefetcher and one capacity".into());
+        }
         let footprint = workload.footprint(region);
         let mut rows = Vec::new();
         for capacity in &self.capacity {
@@ -116,6 +127,8 @@ impl Replay {
                     prefetch: prefetch.clone(),
                     discovery: (self.discovery * 1000.0) as Millis,
                     network,
+                    model: model.clone(),
+                    rows: self.rows.clone(),
                 };
                 let told = simulate(&workload, &settings)?;
                 rows.push(Row { policy: policy.clone(), prefetch: prefetch.clone(), capacity, told });

@@ -42,6 +42,9 @@ pub struct Serve {
     /// Folder for everything durable [default: harbinger in the user's data folder]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// An ONNX model that says what is likely to be asked for, instead of what is learned here; see examples/train
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// A registry to mirror, instead of those that are configured; may be given several times, the first is the default
     #[arg(long = "upstream", value_name = "NAME=URL", value_parser = upstream)]
     upstreams: Vec<(String, Url)>,
@@ -87,7 +90,8 @@ impl Serve {
     }
 
     fn load(&self) -> Result<Config, ConfigError> {
-        let flags = Flags { listen: self.listen, data: self.data.clone(), upstreams: self.upstreams.clone() };
+        let flags =
+            Flags { listen: self.listen, data: self.data.clone(), model: self.model.clone(), upstreams: self.upstreams.clone() };
         config::load(Sources { file: self.config.clone(), environment: environment(), flags })
     }
 

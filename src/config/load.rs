@@ -24,6 +24,8 @@ pub struct Flags {
     pub listen: Option<SocketAddr>,
     /// `--data`
     pub data: Option<PathBuf>,
+    /// `--model`
+    pub model: Option<PathBuf>,
     /// `--upstream`: when there is one, these are all upstreams.
     pub upstreams: Vec<(String, Url)>,
 }
@@ -87,6 +89,10 @@ fn apply_flags(config: &mut Config, flags: Flags, set_by: &mut SetBy) {
     if let Some(data) = flags.data {
         config.storage.data = data;
         set_by.insert("storage.data".to_owned(), "--data".to_owned());
+    }
+    if let Some(model) = flags.model {
+        config.prefetch.model = Some(model);
+        set_by.insert("prefetch.model".to_owned(), "--model".to_owned());
     }
     for (position, (upstream, (name, url))) in config.upstream.iter_mut().zip(flags.upstreams).enumerate() {
         upstream.name = name;

@@ -1,5 +1,7 @@
 //! `[prefetch]`
 
+use std::path::PathBuf;
+
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Prefetch {
     /// Whether anything is. Needs a restart.
     pub enabled: bool,
+    /// A model that says what is likely, as an ONNX file, instead of what is learned here. Needs a restart, and a build with the cargo
+    /// feature `onnx`. What is learned here goes on learning, and when the model's bytes are not asked for, a fixed rule decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
     /// Bytes that may be fetched so in 24 hours, as a share of what clients were sent in them. The rest of an image that a client
     /// is pulling counts only when it was not asked for after all.
     pub share: f64,
@@ -33,6 +39,7 @@ impl Default for Prefetch {
     fn default() -> Self {
         Self {
             enabled: true,
+            model: None,
             share: 0.15,
             floor: ByteSize::gib(1),
             rate: ByteSize::mib(64),

@@ -8,7 +8,7 @@ use super::{
     expected::{Expected, Kind, Reason},
     forecast::Forecast,
     judge::Verdict,
-    learn::{LearnError, Store},
+    learn::{LearnError, Model, Pace, Store},
     numbering::Numbering,
     prophet::{Budget, Cache, Candidate, Prophet, Settings},
     scorer::Contribution,
@@ -31,7 +31,8 @@ const MOST_WAITING: usize = 64;
 /// The number of this edge's region.
 const HERE: u16 = 0;
 
-/// Hears what happens, and says what is expected. All events of one edge, in their order, give the same expectations.
+/// Hears what happens, and says what is expected. All events of one edge, in their order, give the same expectations, apart from the
+/// moment at which models that are fitted behind are ready.
 #[derive(Debug)]
 pub struct Foresight {
     numbering: Numbering,
@@ -116,12 +117,17 @@ impl Foresight {
     pub fn new(region: Arc<str>, budget: Budget, forecast: Arc<Forecast>) -> Self {
         Self {
             numbering: Numbering::at(region),
-            prophet: Prophet::new(Settings { region: HERE, budget, without: None }),
+            prophet: Prophet::new(Settings { region: HERE, budget, without: None, pace: Pace::Behind }),
             forecast,
             places: Places::default(),
             awaited: HashMap::new(),
             found: Vec::new(),
         }
+    }
+
+    /// Lets a model that was trained elsewhere say how likely things are, whatever is learned here.
+    pub fn give(&mut self, model: Arc<dyn Model>) {
+        self.prophet.give(model);
     }
 
     /// Takes the next event. Returns what is expected because of it, what is most urgent first.
@@ -315,7 +321,7 @@ impl Foresight {
                 customer: customer.cloned(),
                 reason: candidate.reason,
                 probability: candidate.probability,
-                due: now,
+                due: candidate.due,
             })
         });
         expected.collect()

@@ -1,24 +1,33 @@
 //! How likely it is that a content is asked for, and whether that is worth fetching it: learned from what was expected and came, or did
 //! not.
 
+mod arrivals;
+mod challenger;
 mod features;
+mod models;
 mod recent;
+mod rows;
 
 use serde::Serialize;
 
 use super::{
     expected::Reason,
     followed::{Followed, Interest, Line},
-    learn::{Decider, Guard, Labels},
+    learn::{Decider, Guard, Labels, Pace},
     price::Price,
     prophet::{Budget, Cache, Without},
-    scorer::{Contribution, Scorer},
+    scorer::Contribution,
     share::Decayed,
     world::{ContentId, Name, World},
 };
 use crate::events::Millis;
+use arrivals::Arrivals;
 use features::Row;
+#[cfg(feature = "onnx")]
+pub(super) use features::SCHEMA;
+use models::{Models, Said};
 use recent::{Recent, Thought};
+pub(super) use rows::Rows;
 
 /// What is asked for within this time was rightly expected.
 const HORIZON: Millis = DAY;
@@ -42,11 +51,14 @@ const WORTH_IT: f32 = 0.2;
 pub(super) struct Judge {
     heats: Vec<Decayed>,
     open: Labels<ContentId, Box<Open>>,
-    pub(super) model: Scorer,
+    pub(super) models: Models,
+    arrivals: Arrivals,
     guard: Guard,
     price: Price,
     recent: Recent,
     without: Option<Without>,
+    /// Where rows are written to once their answer is known.
+    pub(super) rows: Option<Rows>,
 }
 
 /// Why an image is expected.
@@ -73,18 +85,33 @@ pub struct Verdict {
     pub probability: f64,
     /// How likely it had to be to be worth its bytes.
     pub needed: f64,
-    /// Who decided: the model, the rule that needs no learning, or nobody, because neither had been right.
+    /// Who decided: what is learned (`model`, or `challenger` while that is better), the model that was given (`file`), the `rule`
+    /// that needs no learning, or `nobody`, because neither had been right.
     pub decided_by: &'static str,
     /// Whether it was worth fetching.
     pub fetched: bool,
+    /// When it is asked for, if it is: as likely before as after. `None` while too little is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Millis>,
     /// What the model goes by, the weightiest first.
     pub features: Vec<Contribution>,
+}
+
+/// A content that is worth fetching.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Worth {
+    /// How likely it is that it is asked for.
+    pub(super) probability: f32,
+    /// When, at the earliest that is likely.
+    pub(super) earliest: Millis,
 }
 
 /// An expectation whose answer is not known yet.
 #[derive(Debug)]
 struct Open {
+    at: Millis,
     row: Row,
+    said: Said,
     line: Line,
     size: u64,
     /// Who would have fetched it.
@@ -93,15 +120,17 @@ struct Open {
 }
 
 impl Judge {
-    pub(super) fn new(budget: Budget, without: Option<Without>) -> Self {
+    pub(super) fn new(budget: Budget, pace: Pace, without: Option<Without>) -> Self {
         Self {
             heats: Vec::new(),
             open: Labels::new(MOST_OPEN),
-            model: Scorer::new("expected", features::SCHEMA),
+            models: Models::new(pace),
+            arrivals: Arrivals::new(pace),
             guard: Guard::new(3_600_000, FEWEST_BYTES),
             price: Price::new(budget),
             recent: Recent::default(),
             without,
+            rows: None,
         }
     }
 
@@ -122,7 +151,13 @@ impl Judge {
     }
 
     fn learn(&mut self, now: Millis, open: &Open, came: bool, followed: &mut Followed) {
-        self.model.learn(&open.row, came);
+        self.models.learn(now, &open.row, &open.said, came);
+        if came {
+            self.arrivals.learn(now, &open.row, now.saturating_sub(open.at));
+        }
+        if let Some(rows) = &mut self.rows {
+            rows.write(open.at, &open.row, came);
+        }
         followed.learn(open.line, came);
         for (whose, wanted) in [(Decider::Model, open.model), (Decider::Rule, open.rule)] {
             if wanted {
@@ -131,7 +166,7 @@ impl Judge {
         }
     }
 
-    /// Whether a content of an image that is expected is to be fetched, and how likely it is that it is asked for.
+    /// How likely it is that a content of an image that is expected is asked for, and when, if it is to be fetched.
     pub(super) fn decide(
         &mut self,
         case: &Case,
@@ -139,7 +174,7 @@ impl Judge {
         content: ContentId,
         world: &World,
         cache: &dyn Cache,
-    ) -> Option<f32> {
+    ) -> Option<Worth> {
         let (novel, size) = (!cache.was_here(content), world.size(content));
         let heat = self.heats.get(content as usize).map_or(0.0, |heat| heat.get(case.now, DAY));
         let row = match self.without {
@@ -147,13 +182,14 @@ impl Judge {
             Some(Without::Time) => features::timeless(features::row(case, interest, novel, size, heat)),
             _ => features::row(case, interest, novel, size, heat),
         };
-        let probability = self.model.score(&row);
+        let said = self.models.say(&row);
+        let probability = said.probability;
         let needed = self.price.least_probability(case.now, size);
         let rule = if case.reason == Reason::CoPull { case.share >= WORTH_IT } else { novel };
-        let knows = self.model.learned() >= FEWEST_ANSWERS;
+        let knows = self.models.know();
         // The guard judges by what would be fetched if there were room for it: who may not spend has done nothing wrong.
         let model = knows && probability > Price::least_probability_within_budget(size);
-        let open = Open { row, line: Line::of(case.name), size, model, rule };
+        let open = Open { at: case.now, row, said, line: Line::of(case.name), size, model, rule };
         drop(self.open.ask(content, case.now + HORIZON, Box::new(open)));
         let decider = if knows { self.guard.decide(case.now) } else { Decider::Rule };
         let fetch = match decider {
@@ -164,19 +200,20 @@ impl Judge {
         if fetch {
             self.price.spent(case.now, size);
         }
-        self.recent.note(content, Thought { reason: case.reason, at: case.now, probability, needed, decider, fetch, row });
-        fetch.then_some(probability as f32)
+        let thought = Thought { reason: case.reason, at: case.now, probability, needed, decider, fetch, row };
+        self.recent.note(content, thought);
+        fetch.then(|| Worth { probability: probability as f32, earliest: case.now + self.arrivals.earliest(&row) })
     }
 
     /// What was thought of a content when it was last expected, if that is remembered.
     pub(super) fn explain(&self, content: ContentId) -> Option<Verdict> {
         let Thought { reason, at, probability, needed, decider, fetch, row } = self.recent.get(content)?;
         let decided_by = match decider {
-            Decider::Model => "model",
+            Decider::Model => self.models.speaker(),
             Decider::Rule => "rule",
             Decider::Nobody => "nobody",
         };
-        let features = self.model.explain(row);
+        let (due, features) = (self.arrivals.median(row).map(|lag| at + lag), self.models.explain(row));
         Some(Verdict {
             reason: *reason,
             at: *at,
@@ -184,6 +221,7 @@ impl Judge {
             needed: *needed,
             decided_by,
             fetched: *fetch,
+            due,
             features,
         })
     }

@@ -11,6 +11,7 @@
 //! | `ftrl` | learns from one label at a time, as they become known |
 //! | `logistic` | learned anew from a window of the past: the challenger |
 //! | `elastic_net` | how many, and how soon |
+//! | `fitting` | fits that take long, at once or behind |
 //! | `calibration` | makes a score a probability: of what is given 30 %, 30 % happen |
 //! | `scores` | how good probabilities were |
 //! | `labels` | what is still open, until it happens or its time is up |
@@ -28,6 +29,7 @@
 mod calibration;
 mod elastic_net;
 mod error;
+mod fitting;
 mod ftrl;
 mod guard;
 mod labels;
@@ -45,12 +47,14 @@ pub mod scores;
 mod store;
 mod window;
 
+pub(super) use fitting::Fitting;
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxError, OnnxModel};
 pub use {
     calibration::{Calibration, Isotonic, Platt, Recalibrated},
     elastic_net::{Quantity, Regression},
     error::LearnError,
+    fitting::Pace,
     ftrl::{Ftrl, FtrlSettings},
     guard::{Decider, Guard},
     labels::{Labels, Resolved},

@@ -19,7 +19,7 @@ use super::{
     expected::Expected,
     forecast::Forecast,
     foresight::{Explanation, Foresight},
-    learn::Store,
+    learn::{Model, Store},
     prophet::Budget,
 };
 use crate::{
@@ -56,6 +56,8 @@ pub struct PredictorSettings {
     pub models: PathBuf,
     /// What may be fetched.
     pub budget: Budget,
+    /// Who says what is likely, instead of what is learned.
+    pub model: Option<Arc<dyn Model>>,
 }
 
 /// Hears what happens, and offers what is expected to be asked for.
@@ -84,7 +86,9 @@ impl Predictor {
         events: Subscription,
         offer: impl Fn(Vec<Expected>) + Send + 'static,
     ) -> io::Result<Self> {
-        let foresight = Mutex::new(Foresight::new(settings.region.clone(), settings.budget, forecast.clone()));
+        let mut foresight = Foresight::new(settings.region.clone(), settings.budget, forecast.clone());
+        settings.model.iter().for_each(|model| foresight.give(model.clone()));
+        let foresight = Mutex::new(foresight);
         let shared = Arc::new(Shared { settings, forecast, foresight, is_stopping: AtomicBool::new(false) });
         let (waker, own) = (events.waker(), shared.clone());
         let thread = std::thread::Builder::new().name("predictor".to_owned());

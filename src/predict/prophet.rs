@@ -1,11 +1,16 @@
 //! What will be asked for in one region, from what happens everywhere.
 
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
 use super::{
     clients::{Clients, Pull},
     expected::Reason,
     followed::Followed,
-    judge::{Case, Judge, Verdict},
-    learn::{LearnError, Store},
+    judge::{Case, Judge, Rows, Verdict, Worth},
+    learn::{LearnError, Model, Pace, Store},
     world::{ContentId, Name, Step, What, World},
 };
 use crate::events::Millis;
@@ -32,6 +37,8 @@ pub struct Candidate {
     pub reason: Reason,
     /// How likely it is that it is asked for.
     pub probability: f32,
+    /// When, at the earliest that is likely.
+    pub due: Millis,
 }
 
 /// What a prophet is for.
@@ -43,6 +50,8 @@ pub struct Settings {
     pub budget: Budget,
     /// What it does without, to see what that is good for.
     pub without: Option<Without>,
+    /// Where models are fitted that take long.
+    pub pace: Pace,
 }
 
 /// What may be fetched before it is asked for, in a day.
@@ -85,7 +94,7 @@ pub struct Prophet {
 impl Prophet {
     /// Nothing is known yet.
     pub fn new(settings: Settings) -> Self {
-        let judge = Judge::new(settings.budget, settings.without);
+        let judge = Judge::new(settings.budget, settings.pace, settings.without);
         Self { settings, followed: Followed::default(), clients: Clients::default(), judge }
     }
 
@@ -98,6 +107,28 @@ impl Prophet {
         }
     }
 
+    /// Lets a model that was trained elsewhere say how likely things are, whatever is learned here.
+    pub fn give(&mut self, model: Arc<dyn Model>) {
+        self.judge.models.give(model);
+    }
+
+    /// Writes what it learns from to `out`, as [`RowWriter`](super::learn::RowWriter) does, until [`Self::finish_rows`].
+    ///
+    /// # Errors
+    /// When the first line cannot be written.
+    pub fn write_rows(&mut self, out: Box<dyn Write + Send>) -> io::Result<()> {
+        self.judge.rows = Some(Rows::new(out)?);
+        Ok(())
+    }
+
+    /// Writes no more rows.
+    ///
+    /// # Errors
+    /// When one could not be written: the table ends before it.
+    pub fn finish_rows(&mut self) -> io::Result<()> {
+        self.judge.rows.take().map_or(Ok(()), Rows::finish)
+    }
+
     /// What was thought of a content when it was last expected.
     pub fn explain(&self, content: ContentId) -> Option<Verdict> {
         self.judge.explain(content)
@@ -108,7 +139,7 @@ impl Prophet {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(&mut self, store: &Store) -> Result<(), LearnError> {
-        self.judge.model.load(store)
+        self.judge.models.load(store)
     }
 
     /// Keeps what has been learned.
@@ -116,12 +147,12 @@ impl Prophet {
     /// # Errors
     /// When the store cannot be written.
     pub fn save(&self, store: &Store) -> Result<(), LearnError> {
-        self.judge.model.save(store)
+        self.judge.models.save(store)
     }
 
     /// Takes over what another one has learned, which is of no use any more then; not what it remembers.
     pub fn take_over(&mut self, other: &mut Self) {
-        std::mem::swap(&mut self.judge.model, &mut other.judge.model);
+        std::mem::swap(&mut self.judge.models, &mut other.judge.models);
     }
 
     fn lacks(&self, knowledge: Without) -> bool {
@@ -165,7 +196,14 @@ impl Prophet {
         let Pull { customer, name, .. } = pull;
         let from = found.len();
         if !self.lacks(Without::Graph) {
-            let of_pull = |content| Candidate { content, name, customer: Some(customer), reason: Reason::Pull, probability: 1.0 };
+            let of_pull = |content| Candidate {
+                content,
+                name,
+                customer: Some(customer),
+                reason: Reason::Pull,
+                probability: 1.0,
+                due: pull.at,
+            };
             let lacking = self.clients.lacking(pull.client, pull.image, world);
             found.extend(lacking.filter(|content| !cache.is_here(*content)).map(of_pull));
         }
@@ -188,8 +226,9 @@ impl Prophet {
             if cache.is_here(content) {
                 continue;
             }
-            if let Some(probability) = self.judge.decide(case, interest, content, world, cache) {
-                found.push(Candidate { content, name: case.name, customer: case.customer, reason: case.reason, probability });
+            if let Some(Worth { probability, earliest }) = self.judge.decide(case, interest, content, world, cache) {
+                let Case { name, customer, reason, .. } = *case;
+                found.push(Candidate { content, name, customer, reason, probability, due: earliest });
             }
         }
     }

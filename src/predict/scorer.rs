@@ -72,12 +72,17 @@ impl Scorer {
 
     /// What each feature of a row adds to its log-odds, the greatest first; those that add nothing are left out.
     pub(super) fn explain(&self, row: &[f32]) -> Vec<Contribution> {
-        let mut contributions = vec![0.0; row.len()];
-        self.online.explain(row, &mut contributions);
-        let named = self.schema.names.iter().zip(row).zip(contributions);
-        let named = named.map(|((feature, value), contribution)| Contribution { feature, value: *value, contribution });
-        let mut named: Vec<_> = named.filter(|one| one.contribution != 0.0).collect();
-        named.sort_by(|one, other| other.contribution.abs().total_cmp(&one.contribution.abs()));
-        named
+        contributions(&self.online, self.schema, row)
     }
+}
+
+/// What each feature of a row adds to what a model says of it, the greatest first; those that add nothing are left out.
+pub(super) fn contributions(model: &dyn Model, schema: Schema, row: &[f32]) -> Vec<Contribution> {
+    let mut contributions = vec![0.0; row.len()];
+    model.explain(row, &mut contributions);
+    let named = schema.names.iter().zip(row).zip(contributions);
+    let named = named.map(|((feature, value), contribution)| Contribution { feature, value: *value, contribution });
+    let mut named: Vec<_> = named.filter(|one| one.contribution != 0.0).collect();
+    named.sort_by(|one, other| other.contribution.abs().total_cmp(&one.contribution.abs()));
+    named
 }

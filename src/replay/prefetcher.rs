@@ -7,7 +7,10 @@ mod popularity;
 mod rule;
 
 use super::workload::{ContentId, Step, Workload};
-use crate::{events::Millis, predict::Without};
+use crate::{
+    events::Millis,
+    predict::{Prophet, Without},
+};
 
 /// Decides what is fetched, from what has happened so far.
 pub(super) trait Prefetcher {
@@ -16,6 +19,11 @@ pub(super) trait Prefetcher {
 
     /// It is `now`, and a tag was moved a while ago: as long as it takes to find out.
     fn discover(&mut self, _step: &Step, _now: Millis, _cache: &dyn View, _wishes: &mut Vec<Wish>) {}
+
+    /// The prophet that it asks, if it asks one.
+    fn prophet(&mut self) -> Option<&mut Prophet> {
+        None
+    }
 }
 
 /// What a prefetcher can see of the cache.

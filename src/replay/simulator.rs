@@ -1,6 +1,13 @@
 //! A cache of one region, its policy and its prefetcher, along a workload.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs::File,
+    io::{self, BufWriter},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{
     figures::Figures,
@@ -8,7 +15,10 @@ use super::{
     prefetcher::{self, Prefetcher, View, Wish},
     workload::{Content, ContentId, Step, What, Workload},
 };
-use crate::events::Millis;
+use crate::{
+    events::Millis,
+    predict::{Prophet, learn::Model},
+};
 
 /// What is simulated.
 #[derive(Debug, Clone)]
@@ -25,6 +35,10 @@ pub struct Settings {
     pub discovery: Millis,
     /// How far away things are.
     pub network: Network,
+    /// Who says what is likely, instead of what the prefetcher learns.
+    pub model: Option<Arc<dyn Model>>,
+    /// A file to write what the prefetcher learns from to, a line for each answer.
+    pub rows: Option<PathBuf>,
 }
 
 /// How far away things are.
@@ -47,7 +61,7 @@ impl Default for Network {
 }
 
 /// Why nothing is simulated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// There is no such policy.
     #[error("there is no policy '{0}'; there are {1}")]
@@ -55,6 +69,12 @@ pub enum SettingsError {
     /// There is no such prefetcher.
     #[error("there is no prefetcher '{0}'; there are {1}")]
     Prefetcher(String, String),
+    /// A model or rows are of no use to it.
+    #[error("the prefetcher '{0}' does not learn: it needs no model and has no rows; use 'model'")]
+    LearnsNothing(String),
+    /// What is learned from cannot be written.
+    #[error("{}: rows cannot be written: {}", .0.display(), .1)]
+    Rows(PathBuf, io::Error),
 }
 
 /// Whether there are a policy and a prefetcher of these names.
@@ -86,11 +106,19 @@ fn listed(all: impl Iterator<Item = (&'static str, &'static str)>) -> String {
 pub fn replay(workload: &Workload, settings: &Settings, mut progress: impl FnMut(usize)) -> Result<Figures, SettingsError> {
     let Settings { region, capacity, discovery, network, .. } = *settings;
     let policy = make_policy(&settings.policy, &policy::Setting { workload, region, capacity })?;
-    let prefetcher = make_prefetcher(&settings.prefetch, &prefetcher::Setting { workload, region })?;
+    let mut prefetcher = make_prefetcher(&settings.prefetch, &prefetcher::Setting { workload, region })?;
+    let unwritten = |error| SettingsError::Rows(settings.rows.clone().unwrap_or_default(), error);
+    if settings.model.is_some() || settings.rows.is_some() {
+        let prophet = prefetcher.prophet().ok_or_else(|| SettingsError::LearnsNothing(settings.prefetch.clone()))?;
+        settings.model.iter().for_each(|model| prophet.give(model.clone()));
+        let write = |rows| prophet.write_rows(Box::new(BufWriter::new(File::create(rows)?)));
+        settings.rows.as_ref().map_or(Ok(()), write).map_err(unwritten)?;
+    }
     // The tiers choose among a sample.
     fastrand::seed(1);
     let mut simulator = Simulator::new(workload, region, capacity, network, policy);
-    simulator.run(prefetcher, discovery, &mut progress);
+    simulator.run(&mut *prefetcher, discovery, &mut progress);
+    prefetcher.prophet().map_or(Ok(()), Prophet::finish_rows).map_err(unwritten)?;
     Ok(simulator.figures)
 }
 
@@ -152,7 +180,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    fn run(&mut self, mut prefetcher: Box<dyn Prefetcher + 'a>, discovery: Millis, progress: &mut impl FnMut(usize)) {
+    fn run(&mut self, prefetcher: &mut dyn Prefetcher, discovery: Millis, progress: &mut impl FnMut(usize)) {
         let mut moves = self.workload.steps.iter().filter(|step| matches!(step.what, What::Moved { .. })).peekable();
         for (number, step) in self.workload.steps.iter().enumerate() {
             if number % TELL == 0 {

@@ -55,6 +55,8 @@ const fn moved(name: Name, image: u32) -> What {
 
 fn run(workload: &Workload, capacity: u64, policy: &str, prefetch: &str) -> Figures {
     let settings = Settings {
+        model: None,
+        rows: None,
         region: HERE,
         capacity: capacity * 1_000,
         policy: policy.to_owned(),

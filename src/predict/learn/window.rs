@@ -29,6 +29,15 @@ impl Window {
         }
     }
 
+    /// Lets go of every second row.
+    pub fn thin(&mut self) {
+        let mut is_kept = false;
+        self.rows.retain(|_| {
+            is_kept = !is_kept;
+            is_kept
+        });
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -102,6 +111,8 @@ mod tests {
         window.push(103, &[9.0], true);
         assert_eq!(window.rows().map(|row| row[0]).collect::<Vec<_>>(), [3.0, 4.0, 9.0]);
         assert_eq!(window.labels().collect::<Vec<_>>(), [false, true, true]);
+        window.thin();
+        assert_eq!(window.rows().map(|row| row[0]).collect::<Vec<_>>(), [3.0, 9.0]);
         window.push(1_000, &[0.0], true);
         assert_eq!(window.len(), 1);
     }

@@ -3,7 +3,7 @@
 use super::{Prefetcher, Setting, View, Wish};
 use crate::{
     events::Millis,
-    predict::{Budget, Cache, Candidate, ContentId, Prophet, Settings, Step, Without, World},
+    predict::{Budget, Cache, Candidate, ContentId, Prophet, Settings, Step, Without, World, learn::Pace},
 };
 
 pub(super) struct Model<'a> {
@@ -28,7 +28,7 @@ impl Cache for Seen<'_> {
 impl<'a> Model<'a> {
     /// Without a kind of knowledge, to see what that is good for.
     pub(super) fn new(setting: &Setting<'a>, without: Option<Without>) -> Self {
-        let prophet = Prophet::new(Settings { region: setting.region, budget: Budget::default(), without });
+        let prophet = Prophet::new(Settings { region: setting.region, budget: Budget::default(), without, pace: Pace::AtOnce });
         Self { world: &setting.workload.world, prophet, found: Vec::new() }
     }
 
@@ -47,5 +47,9 @@ impl Prefetcher for Model<'_> {
     fn discover(&mut self, step: &Step, now: Millis, cache: &dyn View, wishes: &mut Vec<Wish>) {
         self.prophet.discover(step, now, self.world, &Seen(cache), &mut self.found);
         self.wish(wishes);
+    }
+
+    fn prophet(&mut self) -> Option<&mut Prophet> {
+        Some(&mut self.prophet)
     }
 }

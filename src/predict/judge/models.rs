@@ -1,0 +1,148 @@
+//! Who says how likely it is: the model that learns from each answer, the challenger while it is better, or one that was trained
+//! elsewhere.
+
+use std::sync::Arc;
+
+use super::{DAY, FEWEST_ANSWERS, challenger::Challenger, features};
+use crate::{
+    events::Millis,
+    predict::{
+        learn::{LearnError, Model, Pace, Recalibrated, Store},
+        scorer::{Contribution, Scorer, contributions},
+    },
+};
+
+/// Answers that probabilities are calibrated to: those of a week, once there are so many, and at most.
+const CALIBRATED_TO: (usize, usize) = (500, 5_000);
+
+#[derive(Debug)]
+pub(in crate::predict) struct Models {
+    online: Scorer,
+    challenger: Challenger,
+    given: Option<Arc<dyn Model>>,
+    calibration: Recalibrated,
+}
+
+/// What was said of a row when it was asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// The probability.
+    pub(super) probability: f64,
+    /// Before it was calibrated.
+    score: f64,
+    online: f64,
+    challenger: Option<f64>,
+}
+
+impl Models {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            online: Scorer::new("expected", features::SCHEMA),
+            challenger: Challenger::new(pace),
+            given: None,
+            calibration: Recalibrated::new(7 * DAY, DAY, CALIBRATED_TO),
+        }
+    }
+
+    /// Lets one that was trained elsewhere speak, whatever is learned here.
+    pub(in crate::predict) fn give(&mut self, model: Arc<dyn Model>) {
+        self.given = Some(model);
+    }
+
+    /// Whether what is said is worth listening to.
+    pub(super) fn know(&self) -> bool {
+        self.given.is_some() || self.online.learned() >= FEWEST_ANSWERS
+    }
+
+    pub(super) fn say(&self, row: &[f32]) -> Said {
+        let (online, challenger) = (self.online.score(row), self.challenger.score(row));
+        let score = match &self.given {
+            Some(given) => given.score(row),
+            None => challenger.filter(|_| self.challenger.leader().is_some()).unwrap_or(online),
+        };
+        Said { probability: self.calibration.apply(score), score, online, challenger }
+    }
+
+    /// What it is called that speaks.
+    pub(super) fn speaker(&self) -> &'static str {
+        match (&self.given, self.challenger.leader()) {
+            (Some(_), _) => "file",
+            (None, Some(_)) => "challenger",
+            (None, None) => "model",
+        }
+    }
+
+    pub(super) fn explain(&self, row: &[f32]) -> Vec<Contribution> {
+        match (&self.given, self.challenger.leader()) {
+            (Some(given), _) => contributions(&**given, features::SCHEMA, row),
+            (None, Some(leader)) => contributions(leader, features::SCHEMA, row),
+            (None, None) => self.online.explain(row),
+        }
+    }
+
+    /// The answer to a row is known at `now`.
+    pub(super) fn learn(&mut self, now: Millis, row: &[f32], said: &Said, came: bool) {
+        self.calibration.learn(now, said.score, came);
+        self.challenger.learn(now, row, said.online, said.challenger, came);
+        self.online.learn(row, came);
+    }
+
+    /// Takes over what was learned before, if that is from more answers.
+    pub(in crate::predict) fn load(&mut self, store: &Store) -> Result<(), LearnError> {
+        self.online.load(store)
+    }
+
+    /// Keeps what has been learned online; the rest is learned again from the demand log.
+    pub(in crate::predict) fn save(&self, store: &Store) -> Result<(), LearnError> {
+        self.online.save(store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::HORIZON, *};
+
+    #[derive(Debug)]
+    struct Always(f64);
+
+    impl Model for Always {
+        fn width(&self) -> usize {
+            features::SCHEMA.width()
+        }
+
+        fn score(&self, _row: &[f32]) -> f64 {
+            self.0
+        }
+
+        fn explain(&self, _row: &[f32], contributions: &mut [f64]) {
+            contributions.fill(0.0);
+            contributions[2] = self.0;
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_given_speaks_at_once_and_the_others_learn_on() {
+        let mut models = Models::new(Pace::AtOnce);
+        let row = [1.0; features::SCHEMA.width()];
+        assert_eq!((models.know(), models.speaker(), models.say(&row).probability), (false, "model", 0.5));
+        models.give(Arc::new(Always(0.8)));
+        assert_eq!((models.know(), models.speaker(), models.say(&row).probability), (true, "file", 0.8));
+        assert_eq!(models.explain(&row).len(), 1);
+        let said = models.say(&row);
+        models.learn(1, &row, &said, false);
+        assert!(models.say(&row).online < 0.5);
+    }
+
+    #[test]
+    fn what_is_too_sure_is_calibrated() {
+        let mut models = Models::new(Pace::AtOnce);
+        models.give(Arc::new(Always(0.9)));
+        let row = [1.0; features::SCHEMA.width()];
+        for answer in 0..1_000 {
+            let said = models.say(&row);
+            models.learn(answer * HORIZON / 400, &row, &said, answer % 2 == 0);
+        }
+        let probability = models.say(&row).probability;
+        assert!((0.45..0.55).contains(&probability), "{probability}");
+    }
+}
