@@ -1,5 +1,6 @@
 //! `harbinger demo`: what a pull-through cache does, shown and measured without a network.
 
+mod edge;
 mod images;
 mod origin;
 mod pull;
@@ -17,24 +18,26 @@ use std::{
 
 use bytesize::ByteSize;
 use clap::Args;
+use secrecy::SecretString;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{
-    app::App,
-    config::{AccessLog, Config, Upstream},
-};
+use crate::config::Notify;
+use edge::{Edge, Edges};
 use images::Images;
 use origin::{Line, Origin};
 use report::Report;
+use scenes::Manner;
 use scratch::Scratch;
 
 /// The name under which the demonstration's origin is mirrored.
 const REGISTRY: &str = "docker.io";
 
-/// Show what Harbinger does, in about twelve seconds and without a network.
+/// Show what Harbinger does, in about fifteen seconds and without a network.
 ///
 /// Starts a small registry (the origin) on the loopback interface, puts an emulated long-distance line in front of it, starts
 /// Harbinger on another port, and pulls images through it: cold, warm, with many machines at once, and with the origin dead.
+/// Two more Harbingers play another region, each behind such a line of its own. One is told by the first of a new version that is
+/// pulled there, and fetches what is new of it before anybody asks; the other is told nothing.
 /// Every digest is verified; every figure in the table is measured.
 ///
 /// Needs no configuration. Uses a temporary folder and removes it.
@@ -42,7 +45,7 @@ const REGISTRY: &str = "docker.io";
 #[command(after_help = "\
 Examples:
   harbinger demo                                      the usual tour
-  harbinger demo --quick                              smaller images, about four seconds
+  harbinger demo --quick                              smaller images, about five seconds
   harbinger demo --clients 200                        a larger crowd
   harbinger demo --latency 150ms --bandwidth 2MB      an origin on another continent
 
@@ -81,45 +84,73 @@ impl Demo {
         let shrink = if self.quick { 10 } else { 1 };
         let images = Arc::new(Images::generate(self.images.into(), shrink));
         let scratch = Scratch::new()?;
-        let mut origin = Origin::start(Arc::clone(&images), Line::new(self.latency, bandwidth)).await?;
-        let config = self.config(&origin, scratch.path())?;
-        let tag_ttl = config.cache.tag_ttl;
-        let app = App::start(config).await?;
-        say(&self.introduction(&origin, &app))?;
+        let mut edges = self.edges(&images, scratch.path()).await?;
+        say(&self.introduction(&edges))?;
 
+        let manner = self.manner(&images);
         let result: Result<_, Box<dyn Error>> = tokio::select! {
-            played = scenes::play(&images, &mut origin, app.address(), self.clients.into(), tag_ttl) => played.map_err(Into::into),
+            played = scenes::play(&images, &mut edges, manner) => played.map_err(Into::into),
             () = signals.stop() => Err("interrupted".into()),
         };
-        app.stop().await;
-        origin.stop().await;
+        edges.stop().await;
         drop(scratch);
         say(&Report { scenes: result?, bandwidth }.to_string())?;
         Ok(())
     }
 
-    /// Harbinger as anybody would run it, but for a port and a folder of its own, and an impatient grace time.
-    fn config(&self, origin: &Origin, data: &Path) -> Result<Config, Box<dyn Error>> {
-        let mut upstream = Upstream::new(REGISTRY);
-        upstream.url = Some(format!("http://{}", origin.address()).parse()?);
-        let mut config = Config { upstream: vec![upstream], ..Config::default() };
-        config.server.listen.set_port(0);
-        config.server.shutdown_grace = Duration::from_secs(1);
-        config.storage.data = data.to_owned();
-        config.logging.access = AccessLog::Off;
-        // Long enough to stay fresh from the cold scene to the warm one, short enough to be waited out before the last.
-        config.cache.tag_ttl = Duration::from_secs(if self.quick { 2 } else { 5 });
-        Ok(config)
+    /// Starts one Harbinger in the first region and two in another one.
+    async fn edges(&self, images: &Arc<Images>, data: &Path) -> Result<Edges, Box<dyn Error>> {
+        let line = || Origin::start(Arc::clone(images), Line::new(self.latency, self.bandwidth.as_u64()));
+        let tag_ttl = self.tag_ttl();
+        let secret = SecretString::from(format!("{:032x}", fastrand::u128(..)));
+        let told = Edge::start(line().await?, data.join("told"), |config| {
+            config.server.region = "far".to_owned();
+            config.cache.tag_ttl = tag_ttl;
+            config.notifications.secret = Some(secret.clone());
+        });
+        let told = told.await?;
+        let untold = Edge::start(line().await?, data.join("untold"), |config| {
+            config.server.region = "far".to_owned();
+            config.cache.tag_ttl = tag_ttl;
+            config.prefetch.enabled = false;
+        });
+        let untold = untold.await?;
+        let notify = Notify { url: format!("http://{}/api/v1/notifications", told.address()).parse()?, secret: Some(secret) };
+        let home = Edge::start(line().await?, data.join("home"), |config| {
+            config.server.region = "home".to_owned();
+            config.cache.tag_ttl = tag_ttl;
+            config.notify = vec![notify];
+        });
+        Ok(Edges { home: home.await?, told, untold })
     }
 
-    fn introduction(&self, origin: &Origin, app: &App) -> String {
+    /// Long enough to stay fresh from the cold scene to the warm one, short enough to be waited out before the last.
+    const fn tag_ttl(&self) -> Duration {
+        Duration::from_secs(if self.quick { 2 } else { 5 })
+    }
+
+    fn manner(&self, images: &Images) -> Manner {
+        let new = images.size(images.versions.novel());
+        let on_the_line = Duration::from_secs_f64(new as f64 / self.bandwidth.as_u64() as f64);
+        Manner {
+            clients: self.clients.into(),
+            tag_ttl: self.tag_ttl(),
+            // It is told within a second, and asks for the tag, the index, the manifest and the layers, one after the other.
+            patience: Duration::from_secs(15) + 10 * self.latency + 3 * on_the_line,
+        }
+    }
+
+    fn introduction(&self, edges: &Edges) -> String {
         let latency = humantime_serde::re::humantime::format_duration(self.latency);
         let bandwidth = self.bandwidth.display().si();
         format!(
             "Origin     a registry on {}, behind an emulated line: {latency} per request, {bandwidth}/s in all\n\
-             Harbinger  on {}, with an empty cache\n\n",
-            origin.address(),
-            app.address()
+             Harbinger  on {}, with an empty cache\n\
+             Elsewhere  on {}, told by it, and on {}, not told; each behind such a line of its own\n\n",
+            edges.home.origin().address(),
+            edges.home.address(),
+            edges.told.address(),
+            edges.untold.address(),
         )
     }
 }

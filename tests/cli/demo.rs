@@ -27,8 +27,11 @@ fn it_shows_what_it_promises_and_leaves_nothing() {
         "The origin was not asked at all",
         "4  9 machines at once",
         "The origin sent each layer once, for 9 machines",
+        "5  New version, another region",
+        "The same, told by the first one",
+        "after the release, before anybody wanted them.",
         "all 2 images still came, whole",
-        "Each of the 17 pulls was complete, and every digest was right.",
+        "Each of the 19 pulls was complete, and every digest was right.",
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }

@@ -1,13 +1,16 @@
 //! Images made up for the demonstration: the same bytes on every run.
 //!
 //! Layers are pseudo-random bytes, so nothing on the way can compress them; they are told apart by digest and size, nobody
-//! unpacks them. All images but the last share their base layers, as images built from one base do.
+//! unpacks them. The images of the family share their base layers, as images built from one base do. One image has a second version,
+//! which is released in the course of the demonstration.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::pull::ARCHITECTURE;
 use crate::oci::{Algorithm, Digest, MediaType};
 
 /// Media type of an image's configuration.
@@ -19,6 +22,14 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const BASE_KIB: &[usize] = &[6144, 1024];
 const OWN_KIB: &[usize] = &[2560, 384, 32];
 const CROWD_KIB: &[usize] = &[6144, 3072, 1024, 64];
+/// Of the image with two versions, what both have, and what each has of its own.
+const KEPT_KIB: &[usize] = &[4096, 512];
+const CHANGED_KIB: &[usize] = &[3072, 768, 32];
+
+/// What tags are called.
+const TAG: &str = "v1";
+/// The tag that moves to the second version.
+const STABLE: &str = "stable";
 
 /// One image: where it is found, and what must be found there.
 #[derive(Debug, Clone)]
@@ -27,6 +38,22 @@ pub(super) struct Image {
     pub(super) tag: &'static str,
     /// The digest of its index, which names a manifest for each architecture.
     pub(super) index: Digest,
+    /// All that a machine needs of it: index, manifest, configuration and layers.
+    pub(super) contents: Vec<Digest>,
+}
+
+/// Two versions of an image, under the same tag. It names the old one until [`Images::release`].
+#[derive(Debug)]
+pub(super) struct Versions {
+    pub(super) old: Image,
+    pub(super) new: Image,
+}
+
+impl Versions {
+    /// What a machine needs of the new version, and not of the old one.
+    pub(super) fn novel(&self) -> impl Iterator<Item = Digest> {
+        self.new.contents.iter().filter(|content| !self.old.contents.contains(content)).copied()
+    }
 }
 
 /// A manifest or an index as it is served.
@@ -39,7 +66,7 @@ pub(super) struct Document {
 /// What one repository of the origin holds. Layers that repositories share are the same bytes in memory.
 #[derive(Debug, Default)]
 pub(super) struct Repository {
-    pub(super) tags: HashMap<&'static str, Digest>,
+    pub(super) tags: Mutex<HashMap<&'static str, Digest>>,
     pub(super) manifests: HashMap<Digest, Document>,
     pub(super) blobs: HashMap<Digest, Bytes>,
 }
@@ -52,16 +79,39 @@ pub(super) struct Images {
     pub(super) family: Vec<Image>,
     /// An image that shares nothing with the others, for the scene with many machines.
     pub(super) crowd: Image,
+    /// An image that shares nothing with the others, for the scene in another region.
+    pub(super) versions: Versions,
 }
 
 impl Images {
-    /// Makes `count` images on a common base and one that stands alone, each for two architectures, with layers `shrink`
-    /// times smaller than usual.
+    /// Makes `count` images on a common base, one that stands alone and one of two versions, each for two architectures, with
+    /// layers `shrink` times smaller than usual.
     pub(super) fn generate(count: usize, shrink: usize) -> Self {
         let mut maker = Maker { shrink, layers: HashMap::new(), repositories: HashMap::new() };
-        let family = (1..=count).map(|number| maker.image(&format!("demo/app-{number}"), BASE_KIB, OWN_KIB)).collect();
-        let crowd = maker.image("demo/crowd", &[], CROWD_KIB);
-        Self { repositories: maker.repositories, family, crowd }
+        let family = (1..=count).map(|number| {
+            let name = format!("demo/app-{number}");
+            maker.image(&name, TAG, &[("base", BASE_KIB), (&name, OWN_KIB)])
+        });
+        let family = family.collect();
+        let crowd = maker.image("demo/crowd", TAG, &[("crowd", CROWD_KIB)]);
+        let mut version = |changed| maker.image("demo/shop", STABLE, &[("kept", KEPT_KIB), (changed, CHANGED_KIB)]);
+        // The tag names what is made last.
+        let (new, old) = (version("new"), version("old"));
+        Self { repositories: maker.repositories, family, crowd, versions: Versions { old, new } }
+    }
+
+    /// Bytes of contents of the image with two versions.
+    pub(super) fn size(&self, contents: impl Iterator<Item = Digest>) -> u64 {
+        let Some(repository) = self.repositories.get(&self.versions.new.repository) else { return 0 };
+        contents.filter_map(|content| repository.blobs.get(&content)).map(|bytes| bytes.len() as u64).sum()
+    }
+
+    /// Releases the new version: the tag names it from now on.
+    pub(super) fn release(&self) {
+        let Image { repository, tag, index, .. } = &self.versions.new;
+        if let Some(repository) = self.repositories.get(repository) {
+            repository.tags.lock().insert(tag, *index);
+        }
     }
 }
 
@@ -73,29 +123,34 @@ struct Maker {
 }
 
 impl Maker {
-    fn image(&mut self, name: &str, base: &[usize], own: &[usize]) -> Image {
-        let mut repository = Repository::default();
+    /// An image of layers that are called by a stem and their place, under a tag.
+    fn image(&mut self, name: &str, tag: &'static str, layers: &[(&str, &[usize])]) -> Image {
+        let mut repository = self.repositories.remove(name).unwrap_or_default();
+        let mut contents = Vec::new();
         // The second architecture is there to show that it stays where it is: nobody asks for it.
-        let manifests: Vec<Value> = [("amd64", 1), ("arm64", 4)]
+        let manifests: Vec<Value> = [(ARCHITECTURE, 1), ("arm64", 4)]
             .into_iter()
             .map(|(architecture, smaller)| {
-                let mut layers = Vec::new();
-                for (stem, sizes) in [("base", base), (name, own)] {
-                    for (position, kib) in sizes.iter().enumerate() {
-                        let bytes = kib * 1024 / (self.shrink * smaller);
-                        layers.push(self.layer(&format!("{stem}/{architecture}/{position}"), bytes));
-                    }
-                }
-                let mut descriptor = manifest(&mut repository, architecture, layers);
+                let sized = layers.iter().flat_map(|(stem, sizes)| sizes.iter().enumerate().map(move |sized| (stem, sized)));
+                let layers = sized.map(|(stem, (position, kib))| {
+                    let bytes = kib * 1024 / (self.shrink * smaller);
+                    self.layer(&format!("{stem}/{architecture}/{position}"), bytes)
+                });
+                let layers = layers.collect();
+                let (mut descriptor, named) = manifest(&mut repository, architecture, layers);
                 descriptor["platform"] = json!({ "os": "linux", "architecture": architecture });
+                if architecture == ARCHITECTURE {
+                    contents = named;
+                }
                 descriptor
             })
             .collect();
         let index = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": manifests });
         let (index, _) = add_document(&mut repository, MediaType::OCI_INDEX, &index);
-        repository.tags.insert("v1", index);
+        contents.push(index);
+        repository.tags.lock().insert(tag, index);
         self.repositories.insert(name.to_owned(), repository);
-        Image { repository: name.to_owned(), tag: "v1", index }
+        Image { repository: name.to_owned(), tag, index, contents }
     }
 
     fn layer(&mut self, called: &str, length: usize) -> (Digest, Bytes) {
@@ -112,8 +167,8 @@ fn pseudo_random(called: &str, length: usize) -> (Digest, Bytes) {
     (Digest::of(Algorithm::Sha256, &bytes), bytes.into())
 }
 
-/// Adds one architecture's manifest, configuration and layers; returns the manifest's descriptor.
-fn manifest(repository: &mut Repository, architecture: &str, layers: Vec<(Digest, Bytes)>) -> Value {
+/// Adds one architecture's manifest, configuration and layers; returns the manifest's descriptor, and the digests of all of them.
+fn manifest(repository: &mut Repository, architecture: &str, layers: Vec<(Digest, Bytes)>) -> (Value, Vec<Digest>) {
     let digests: Vec<String> = layers.iter().map(|(digest, _)| digest.to_string()).collect();
     let config = json!({
         "os": "linux", "architecture": architecture, "config": {}, "rootfs": { "type": "layers", "diff_ids": digests },
@@ -126,10 +181,11 @@ fn manifest(repository: &mut Repository, architecture: &str, layers: Vec<(Digest
         "config": descriptor(CONFIG, config_digest, config.len()),
         "layers": layers.iter().map(|(digest, bytes)| descriptor(LAYER, *digest, bytes.len())).collect::<Vec<_>>(),
     });
+    let (digest, length) = add_document(repository, MediaType::OCI_MANIFEST, &manifest);
+    let contents = layers.iter().map(|(layer, _)| *layer).chain([config_digest, digest]).collect();
     repository.blobs.insert(config_digest, config);
     repository.blobs.extend(layers);
-    let (digest, length) = add_document(repository, MediaType::OCI_MANIFEST, &manifest);
-    descriptor(MediaType::OCI_MANIFEST, digest, length)
+    (descriptor(MediaType::OCI_MANIFEST, digest, length), contents)
 }
 
 fn add_document(repository: &mut Repository, media_type: &'static str, document: &Value) -> (Digest, usize) {
@@ -146,6 +202,8 @@ fn descriptor(media_type: &str, digest: Digest, size: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::oci::{Manifest, ManifestKind};
 
@@ -162,7 +220,7 @@ mod tests {
     fn everything_that_is_named_exists_under_its_digest() {
         let images = Images::generate(2, 64);
         for repository in images.repositories.values() {
-            let mut named = 0;
+            let (mut named, mut indexes) = (HashSet::new(), Vec::new());
             for (digest, document) in &repository.manifests {
                 assert_eq!(Digest::of(Algorithm::Sha256, &document.bytes), *digest);
                 let manifest = Manifest::read(&document.bytes, None).unwrap();
@@ -172,14 +230,15 @@ mod tests {
                     let bytes = &repository.blobs[&digest];
                     assert_eq!(bytes.len() as u64, descriptor.size());
                     assert_eq!(Digest::of(Algorithm::Sha256, bytes), digest);
-                    named += 1;
+                    named.insert(digest);
                 }
                 if manifest.kind == ManifestKind::Index {
                     assert_eq!(manifest.manifests.len(), 2, "two architectures");
-                    assert_eq!(repository.tags["v1"], *digest);
+                    indexes.push(*digest);
                 }
             }
-            assert_eq!(named, repository.blobs.len());
+            assert!(repository.tags.lock().values().all(|tagged| indexes.contains(tagged)));
+            assert_eq!(named.len(), repository.blobs.len());
         }
     }
 
@@ -190,5 +249,19 @@ mod tests {
         let shared = |one: &str, other: &str| blobs(one).keys().filter(|digest| blobs(other).contains_key(digest)).count();
         assert_eq!(shared("demo/app-1", "demo/app-2"), 2 * BASE_KIB.len());
         assert_eq!(shared("demo/app-1", "demo/crowd"), 0);
+    }
+
+    #[test]
+    fn a_release_moves_the_tag_and_brings_what_is_new() {
+        let images = Images::generate(1, 64);
+        let Versions { old, new } = &images.versions;
+        let shop = &images.repositories["demo/shop"];
+        assert_eq!(shop.tags.lock()["stable"], old.index);
+        images.release();
+        assert_eq!(shop.tags.lock()["stable"], new.index);
+        let novel: Vec<Digest> = images.versions.novel().collect();
+        // Index and manifest; configuration and layers.
+        assert_eq!(novel.len(), 3 + CHANGED_KIB.len());
+        assert_eq!(novel.iter().filter(|content| shop.blobs.contains_key(content)).count(), 1 + CHANGED_KIB.len());
     }
 }

@@ -1,4 +1,5 @@
-//! The registry that the demonstration pulls from: an HTTP server on loopback, behind an emulated long-distance line.
+//! The registry that the demonstration pulls from: an HTTP server on loopback, behind an emulated long-distance line. Several of
+//! them with the same images are one registry at the ends of several lines.
 
 mod answer;
 mod line;

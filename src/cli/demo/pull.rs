@@ -22,7 +22,7 @@ use connection::Connection;
 const LANES: usize = 3;
 
 /// The architecture that is pulled.
-const ARCHITECTURE: &str = "amd64";
+pub(super) const ARCHITECTURE: &str = "amd64";
 
 /// A content to fetch, and what it must turn out to be.
 #[derive(Debug, Clone, Copy)]

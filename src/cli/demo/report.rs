@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::scenes::{Measured, Scenes};
+use super::scenes::{Measured, Scenes, elsewhere::Elsewhere};
 
 /// The scenes, and what is needed to say what they mean.
 #[derive(Debug)]
@@ -17,14 +17,17 @@ pub(super) struct Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Scenes { direct, cold, warm, crowd, outage } = &self.scenes;
+        let Scenes { direct, cold, warm, crowd, elsewhere, outage } = &self.scenes;
+        let Elsewhere { untold, told, .. } = elsewhere;
         writeln!(f, "{:<34}{:>8}{:>10}{:>14}  {:>22}", "", "pulls", "time", "clients got", "served by the origin")?;
         self.row(f, "1  Directly from the origin", direct, "Every machine pays for the whole way.".to_owned())?;
         self.row(f, "2  Through Harbinger, cold cache", cold, cold_means(direct, cold))?;
         self.row(f, "3  Through Harbinger, warm cache", warm, warm_means(direct, warm))?;
         self.row(f, &format!("4  {} machines at once, new image", crowd.pulls), crowd, self.crowd_means(crowd))?;
-        self.row(f, "5  The origin is dead", outage, outage_means(outage))?;
-        let pulls: usize = [direct, cold, warm, crowd, outage].iter().map(|scene| scene.pulls).sum();
+        self.row(f, "5  New version, another region", untold, untold_means(untold))?;
+        self.row(f, "   The same, told by the first one", told, told_means(elsewhere))?;
+        self.row(f, "6  The origin is dead", outage, outage_means(outage))?;
+        let pulls: usize = [direct, cold, warm, crowd, untold, told, outage].iter().map(|scene| scene.pulls).sum();
         writeln!(f, "Each of the {pulls} pulls was complete, and every digest was right.")
     }
 }
@@ -60,14 +63,34 @@ fn cold_means(direct: &Measured, cold: &Measured) -> String {
 }
 
 fn warm_means(direct: &Measured, warm: &Measured) -> String {
-    let faster = direct.took.as_secs_f64() / warm.took.as_secs_f64().max(1e-9);
-    let faster = if faster < 10.0 { format!("{faster:.1}") } else { format!("{faster:.0}") };
-    let asked = match (warm.origin.requests, warm.origin.blobs.len()) {
+    format!("{}: {} times as fast as directly.", asked(warm), faster(direct, warm))
+}
+
+fn untold_means(untold: &Measured) -> String {
+    let new = bytes(untold.origin.bytes);
+    format!("The first machine that wants it waits until what is new of it, {new}, has crossed this region's line.")
+}
+
+fn told_means(Elsewhere { untold, ahead, told }: &Elsewhere) -> String {
+    let (new, took) = (bytes(ahead.bytes), seconds(ahead.took));
+    let (asked, faster) = (asked(told), faster(untold, told));
+    format!(
+        "{new} were here {took} after the release, before anybody wanted them.\n   {asked}: {faster} times as fast as untold."
+    )
+}
+
+/// What the origin was asked during a scene.
+fn asked(scene: &Measured) -> String {
+    match (scene.origin.requests, scene.origin.blobs.len()) {
         (0, _) => "The origin was not asked at all".to_owned(),
         (_, 0) => "The origin was only asked whether tags still hold, and sent no layer".to_owned(),
         (_, layers) => format!("{layers} layers still had to come from the origin"),
-    };
-    format!("{asked}: {faster} times as fast as directly.")
+    }
+}
+
+fn faster(slow: &Measured, fast: &Measured) -> String {
+    let faster = slow.took.as_secs_f64() / fast.took.as_secs_f64().max(1e-9);
+    if faster < 10.0 { format!("{faster:.1}") } else { format!("{faster:.0}") }
 }
 
 fn outage_means(outage: &Measured) -> String {
@@ -94,7 +117,7 @@ fn seconds(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cli::demo::origin::Seen,
+        cli::demo::{origin::Seen, scenes::elsewhere::Ahead},
         oci::{Algorithm, Digest},
     };
 
@@ -111,8 +134,15 @@ mod tests {
     #[test]
     fn what_is_said_follows_what_was_measured() {
         let report = |gets| {
-            let scenes =
-                Scenes { direct: crowd(&[]), cold: crowd(&[]), warm: crowd(&[]), crowd: crowd(gets), outage: crowd(&[]) };
+            let ahead = Ahead { took: Duration::from_millis(800), bytes: 4_000_000 };
+            let scenes = Scenes {
+                direct: crowd(&[]),
+                cold: crowd(&[]),
+                warm: crowd(&[]),
+                crowd: crowd(gets),
+                elsewhere: Elsewhere { untold: crowd(&[1]), ahead, told: crowd(gets) },
+                outage: crowd(&[]),
+            };
             Report { scenes, bandwidth: 10_000_000 }.to_string()
         };
         assert!(report(&[1, 1]).contains("sent each layer once, for 7 machines"));
@@ -120,7 +150,10 @@ mod tests {
         assert!(report(&[]).contains("sent no layer, for 7 machines"));
         assert!(report(&[1]).contains("keep this line busy for 5.0 s at least"));
         assert!(report(&[1]).contains("Nothing was saved yet"));
-        assert!(report(&[1]).contains("Each of the 35 pulls"));
+        assert!(report(&[]).contains("4.0 MB were here 800 ms after the release"));
+        assert!(report(&[]).contains("tags still hold, and sent no layer: 1.0 times as fast as untold"));
+        assert!(report(&[1, 1]).contains("2 layers still had to come from the origin: 1.0 times as fast as untold"));
+        assert!(report(&[1]).contains("Each of the 49 pulls"));
     }
 
     #[test]

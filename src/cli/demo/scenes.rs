@@ -1,4 +1,6 @@
-//! The five scenes: the same images pulled in five situations, each measured at both ends.
+//! The six scenes: images pulled in six situations, each measured at both ends.
+
+pub(super) mod elsewhere;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    edge::Edges,
     images::{Image, Images},
     origin::{Origin, Seen},
     pull::{PullError, pull},
@@ -34,37 +37,49 @@ pub(super) struct Scenes {
     pub(super) cold: Measured,
     pub(super) warm: Measured,
     pub(super) crowd: Measured,
+    pub(super) elsewhere: elsewhere::Elsewhere,
     pub(super) outage: Measured,
 }
 
 /// A scene that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{scene}: pulling {repository} failed: {cause}")]
-pub(super) struct SceneError {
-    scene: &'static str,
-    repository: String,
-    cause: PullError,
+pub(super) enum SceneError {
+    #[error("{scene}: pulling {repository} failed: {cause}")]
+    Pull { scene: &'static str, repository: String, cause: PullError },
+    #[error(
+        "{scene}: of {of} contents of the new version, the region that was told of it has fetched {fetched} within {patience:?}; \
+         on a busy machine, try a larger --bandwidth, or --quick"
+    )]
+    NotFetched { scene: &'static str, fetched: usize, of: usize, patience: Duration },
+}
+
+/// How the scenes are played.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Machines that pull at the same moment.
+    pub(super) clients: usize,
+    /// How long the servers believe a tag: the last two scenes begin when that time is over.
+    pub(super) tag_ttl: Duration,
+    /// How long the other region has to fetch what it was told of.
+    pub(super) patience: Duration,
 }
 
 /// Plays all scenes. The origin is dead afterwards.
-///
-/// `tag_ttl` is how long the server behind `harbinger` believes a tag; the last scene begins when that time is over.
-pub(super) async fn play(
-    images: &Arc<Images>,
-    origin: &mut Origin,
-    harbinger: SocketAddr,
-    clients: usize,
-    tag_ttl: Duration,
-) -> Result<Scenes, SceneError> {
-    let direct = one_by_one("1/5 directly from the origin", &images.family, origin.address(), origin).await?;
-    let cold = one_by_one("2/5 through Harbinger, cold", &images.family, harbinger, origin).await?;
-    let warm = one_by_one("3/5 through Harbinger, warm", &images.family, harbinger, origin).await?;
-    let stale_from = Instant::now() + tag_ttl;
-    let crowd = at_once("4/5 many machines at once", &images.crowd, clients, harbinger, origin).await?;
-    origin.stop().await;
-    wait_until(stale_from).await;
-    let outage = one_by_one("5/5 the origin is dead", &images.family, harbinger, origin).await?;
-    Ok(Scenes { direct, cold, warm, crowd, outage })
+pub(super) async fn play(images: &Arc<Images>, edges: &mut Edges, manner: Manner) -> Result<Scenes, SceneError> {
+    elsewhere::settle(images, edges).await?;
+    let settled_until = Instant::now() + manner.tag_ttl;
+    let (origin, harbinger) = (edges.home.origin(), edges.home.address());
+    let direct = one_by_one("1/6 directly from the origin", &images.family, origin.address(), origin).await?;
+    let cold = one_by_one("2/6 through Harbinger, cold", &images.family, harbinger, origin).await?;
+    let warm = one_by_one("3/6 through Harbinger, warm", &images.family, harbinger, origin).await?;
+    let stale_from = Instant::now() + manner.tag_ttl;
+    let crowd = at_once("4/6 many machines at once", &images.crowd, manner.clients, harbinger, origin).await?;
+    wait_until(settled_until, "5/6 a new version, elsewhere; waiting until tags are due to be checked there").await;
+    let elsewhere = elsewhere::release(images, edges, manner.patience).await?;
+    edges.lose_origin().await;
+    wait_until(stale_from, "6/6 the origin is dead; waiting until Harbinger would ask it again whether tags still hold").await;
+    let outage = one_by_one("6/6 the origin is dead", &images.family, harbinger, edges.home.origin()).await?;
+    Ok(Scenes { direct, cold, warm, crowd, elsewhere, outage })
 }
 
 /// Pulls images one after the other, each as a machine that has nothing yet.
@@ -110,8 +125,8 @@ async fn at_once(
     Ok(Measured { took, pulls: clients, received, origin: origin.traffic().take() })
 }
 
-async fn wait_until(when: Instant) {
-    let progress = bar("5/5 the origin is dead; waiting until Harbinger would ask it again whether tags still hold");
+async fn wait_until(when: Instant, why: &'static str) {
+    let progress = bar(why);
     sleep_until(when).await;
     progress.finish_and_clear();
 }
@@ -128,5 +143,5 @@ fn bar(scene: &'static str) -> ProgressBar {
 }
 
 fn failed(scene: &'static str, image: &Image, cause: PullError) -> SceneError {
-    SceneError { scene, repository: image.repository.clone(), cause }
+    SceneError::Pull { scene, repository: image.repository.clone(), cause }
 }

@@ -12,6 +12,10 @@ use tokio::{
 
 use super::{
     pull::{PullError, pull},
+    scenes::{
+        SceneError,
+        elsewhere::{self, Elsewhere},
+    },
     *,
 };
 use crate::oci::{Algorithm, Digest};
@@ -149,30 +153,72 @@ async fn a_stopped_origin_refuses_connections() {
     assert!(matches!(error, PullError::Connect(..)), "{error}");
 }
 
-/// A second origin stands in for the cache: one that has everything already.
 #[tokio::test]
-async fn the_scenes_count_what_reaches_the_origin() {
-    let images = Arc::new(Images::generate(2, 64));
-    let mut origin = origin_of(&images).await;
-    let stand_in = origin_of(&images).await;
-    let scenes = scenes::play(&images, &mut origin, stand_in.address(), 3, Duration::ZERO).await.unwrap();
-    assert_eq!(scenes.direct.origin.requests, 16);
-    assert_eq!(scenes.direct.origin.bytes, scenes.direct.received);
-    for scene in [&scenes.cold, &scenes.warm, &scenes.crowd, &scenes.outage] {
-        assert_eq!(scene.origin.requests, 0);
-    }
-    assert_eq!([scenes.cold.received, scenes.warm.received, scenes.outage.received], [scenes.direct.received; 3]);
-    assert_eq!((scenes.crowd.pulls, scenes.outage.pulls), (3, 2));
+async fn origins_with_the_same_images_are_one_registry_and_count_for_themselves() {
+    let images = Arc::new(Images::generate(1, 64));
+    let (one, other) = (origin_of(&images).await, origin_of(&images).await);
+    let hidden = ProgressBar::hidden();
+    let images::Versions { old, new } = &images.versions;
+    pull(one.address(), old, &hidden).await.unwrap();
+    images.release();
+    pull(other.address(), new, &hidden).await.unwrap();
+    let error = pull(one.address(), old, &hidden).await.unwrap_err();
+    assert!(matches!(error, PullError::Digest { .. }), "{error}");
+    assert_eq!((one.traffic().take().blobs.len(), other.traffic().take().blobs.len()), (6, 6));
 }
 
-#[tokio::test]
+/// Small images, a short way, and the real machinery.
+async fn edges(images: &Arc<Images>, data: &Path) -> (Demo, Edges) {
+    let demo = parse(&["--quick", "--latency", "1ms", "--bandwidth", "1GB", "--clients", "3"]).unwrap();
+    let edges = demo.edges(images, data).await.unwrap();
+    (demo, edges)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scenes_count_what_reaches_the_origin() {
+    let images = Arc::new(Images::generate(2, 64));
+    let scratch = Scratch::new().unwrap();
+    let (demo, mut edges) = edges(&images, scratch.path()).await;
+    let scenes = scenes::play(&images, &mut edges, demo.manner(&images)).await.unwrap();
+    edges.stop().await;
+    assert_eq!(scenes.direct.origin.requests, 16);
+    assert_eq!(scenes.direct.origin.bytes, scenes.direct.received);
+    assert!(scenes.cold.origin.blobs.values().chain(scenes.crowd.origin.blobs.values()).all(|&gets| gets == 1));
+    assert_eq!((scenes.warm.origin.blobs.len(), scenes.outage.origin.requests), (0, 0));
+    assert_eq!([scenes.cold.received, scenes.warm.received, scenes.outage.received], [scenes.direct.received; 3]);
+    assert_eq!((scenes.crowd.pulls, scenes.outage.pulls), (3, 2));
+
+    // Who was told has what is new before anybody asks.
+    let Elsewhere { untold, ahead, told } = scenes.elsewhere;
+    let of_layers = images.size(images.versions.novel());
+    assert!(ahead.bytes > of_layers, "the manifests too: {} of {of_layers}", ahead.bytes);
+    assert_eq!((told.origin.bytes, told.origin.blobs.len()), (0, 0));
+    // Three layers and a configuration: those of the old version were here.
+    assert_eq!(untold.origin.blobs.len(), 4);
+    assert_eq!((told.received, untold.origin.bytes), (untold.received, ahead.bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scene_that_fails_says_where() {
     let images = Arc::new(Images::generate(1, 64));
-    let mut origin = origin_of(&images).await;
-    let mut gone = origin_of(&images).await;
-    gone.stop().await;
-    let error = scenes::play(&images, &mut origin, gone.address(), 1, Duration::ZERO).await.unwrap_err();
-    assert!(error.to_string().starts_with("2/5 through Harbinger, cold: pulling demo/app-1 failed: cannot connect"), "{error}");
+    let scratch = Scratch::new().unwrap();
+    let (demo, mut edges) = edges(&images, scratch.path()).await;
+    edges.lose_origin().await;
+    let error = scenes::play(&images, &mut edges, demo.manner(&images)).await.unwrap_err();
+    edges.stop().await;
+    let expected = "before the scenes, an image in another region: pulling demo/shop failed: ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_wants_there_is_not_fetched_and_waited_for_no_longer_than_that() {
+    let images = Arc::new(Images::generate(1, 64));
+    let scratch = Scratch::new().unwrap();
+    let (_, edges) = edges(&images, scratch.path()).await;
+    // Nobody has pulled the old version in the other region.
+    let error = elsewhere::release(&images, &edges, Duration::from_millis(10)).await.unwrap_err();
+    edges.stop().await;
+    assert!(matches!(error, SceneError::NotFetched { fetched: 0, of: 6, .. }), "{error}");
 }
 
 #[derive(Debug, Parser)]
@@ -181,9 +227,12 @@ struct CommandLine {
     demo: Demo,
 }
 
+fn parse(arguments: &[&str]) -> Result<Demo, clap::Error> {
+    CommandLine::try_parse_from([&["demo"], arguments].concat()).map(|line| line.demo)
+}
+
 #[test]
 fn options_are_checked() {
-    let parse = |arguments: &[&str]| CommandLine::try_parse_from([&["demo"], arguments].concat()).map(|line| line.demo);
     let usual = parse(&[]).unwrap();
     assert_eq!((usual.clients, usual.latency, usual.bandwidth.as_u64()), (50, Duration::from_millis(40), 12_500_000));
     assert_eq!(parse(&["--latency", "0s", "--bandwidth", "2MiB"]).unwrap().bandwidth, ByteSize::mib(2));

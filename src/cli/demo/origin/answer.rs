@@ -72,7 +72,7 @@ fn find<B>(shared: &Shared, request: &Request<B>) -> Answer {
 
 fn manifest(repository: &Repository, reference: &str) -> Answer {
     let digest = match reference.parse() {
-        Ok(Reference::Tag(tag)) => repository.tags.get(tag.as_str()).copied(),
+        Ok(Reference::Tag(tag)) => repository.tags.lock().get(tag.as_str()).copied(),
         Ok(Reference::Digest(digest)) => Some(digest),
         Err(_) => None,
     };
@@ -108,7 +108,7 @@ fn blob<B>(shared: &Shared, repository: &Repository, digest: &str, request: &Req
 }
 
 fn tags(name: &str, repository: &Repository) -> Answer {
-    let mut tags: Vec<_> = repository.tags.keys().collect();
+    let mut tags: Vec<_> = repository.tags.lock().keys().copied().collect();
     tags.sort_unstable();
     document(JSON, None, json!({ "name": name, "tags": tags }).to_string().into())
 }
