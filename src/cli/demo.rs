@@ -21,7 +21,7 @@ use clap::Args;
 use secrecy::SecretString;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Notify;
+use crate::config::{Config, Notify};
 use edge::{Edge, Edges};
 use images::Images;
 use origin::{Line, Origin};
@@ -101,27 +101,31 @@ impl Demo {
     /// Starts one Harbinger in the first region and two in another one.
     async fn edges(&self, images: &Arc<Images>, data: &Path) -> Result<Edges, Box<dyn Error>> {
         let line = || Origin::start(Arc::clone(images), Line::new(self.latency, self.bandwidth.as_u64()));
-        let tag_ttl = self.tag_ttl();
         let secret = SecretString::from(format!("{:032x}", fastrand::u128(..)));
         let told = Edge::start(line().await?, data.join("told"), |config| {
-            config.server.region = "far".to_owned();
-            config.cache.tag_ttl = tag_ttl;
+            self.configure(config, "far");
             config.notifications.secret = Some(secret.clone());
         });
         let told = told.await?;
         let untold = Edge::start(line().await?, data.join("untold"), |config| {
-            config.server.region = "far".to_owned();
-            config.cache.tag_ttl = tag_ttl;
+            self.configure(config, "far");
             config.prefetch.enabled = false;
         });
         let untold = untold.await?;
         let notify = Notify { url: format!("http://{}/api/v1/notifications", told.address()).parse()?, secret: Some(secret) };
         let home = Edge::start(line().await?, data.join("home"), |config| {
-            config.server.region = "home".to_owned();
-            config.cache.tag_ttl = tag_ttl;
+            self.configure(config, "home");
             config.notify = vec![notify];
         });
         Ok(Edges { home: home.await?, told, untold })
+    }
+
+    /// What all have in common.
+    fn configure(&self, config: &mut Config, region: &str) {
+        config.server.region = region.to_owned();
+        config.cache.tag_ttl = self.tag_ttl();
+        // The line is as slow as it was wished to be: an old answer is no way out.
+        config.cache.stale_patience += 4 * self.latency;
     }
 
     /// Long enough to stay fresh from the cold scene to the warm one, short enough to be waited out before the last.
