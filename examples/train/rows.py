@@ -16,7 +16,9 @@ def read(path):
         key, _, version = heading[0].partition("=")
         if key != PROPERTY or heading[-2:] != ["label", "weight"]:
             sys.exit(f"{path}: the first line must be {PROPERTY}=VERSION,FEATURE,...,label,weight")
-        table = np.array([[float(cell) for cell in row[1:]] for row in rows], dtype=np.float32)
+        # Answers are written when they are known; what matters for the split is when was asked.
+        answers = sorted(([float(cell) for cell in row] for row in rows), key=lambda row: row[0])
+    table = np.array([row[1:] for row in answers], dtype=np.float32)
     if len(table) < 10 or len(set(table[:, -2])) < 2:
         sys.exit(f"{path}: {len(table)} rows are too few, or all labels are the same")
     features = np.nan_to_num(table[:, :-2], nan=0.0, posinf=0.0, neginf=0.0)

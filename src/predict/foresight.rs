@@ -116,8 +116,8 @@ impl Foresight {
     /// For an edge in `region`. Nothing is known yet. What is learned of what will be asked for again is told to `forecast`.
     pub fn new(region: Arc<str>, budget: Budget, forecast: Arc<Forecast>) -> Self {
         Self {
-            numbering: Numbering::at(region),
-            prophet: Prophet::new(Settings { region: HERE, budget, without: None, pace: Pace::Behind }),
+            numbering: Numbering::at(region.clone()),
+            prophet: Prophet::new(Settings { region: HERE, name: region, budget, without: None, pace: Pace::Behind }),
             forecast,
             places: Places::default(),
             awaited: HashMap::new(),

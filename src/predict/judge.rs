@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::{
     expected::Reason,
     followed::{Followed, Interest, Line},
-    learn::{Decider, Guard, Labels, Pace},
+    learn::{Decider, Guard, Labels},
     price::Price,
-    prophet::{Budget, Cache, Without},
+    prophet::{Cache, Settings, Without},
     scorer::Contribution,
     share::Decayed,
     world::{ContentId, Name, World},
@@ -120,11 +120,12 @@ struct Open {
 }
 
 impl Judge {
-    pub(super) fn new(budget: Budget, pace: Pace, without: Option<Without>) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let Settings { budget, pace, without, .. } = *settings;
         Self {
             heats: Vec::new(),
             open: Labels::new(MOST_OPEN),
-            models: Models::new(pace),
+            models: Models::new(settings.name.clone(), pace),
             arrivals: Arrivals::new(pace),
             guard: Guard::new(3_600_000, FEWEST_BYTES),
             price: Price::new(budget),

@@ -50,7 +50,7 @@ impl Price {
     }
 
     fn price(&self, now: Millis) -> f64 {
-        let allowed = self.budget.floor as f64 + self.budget.share * f64::from(self.served.get(now, HALF_LIFE));
+        let allowed = (self.budget.share * f64::from(self.served.get(now, HALF_LIFE))).max(self.budget.floor as f64);
         BASE * (f64::from(self.spent.get(now, HALF_LIFE)) / allowed).max(1.0)
     }
 }

@@ -42,10 +42,12 @@ pub struct Candidate {
 }
 
 /// What a prophet is for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The region in which things are expected.
     pub region: u16,
+    /// What it is called.
+    pub name: Arc<str>,
     /// What may be fetched.
     pub budget: Budget,
     /// What it does without, to see what that is good for.
@@ -94,7 +96,7 @@ pub struct Prophet {
 impl Prophet {
     /// Nothing is known yet.
     pub fn new(settings: Settings) -> Self {
-        let judge = Judge::new(settings.budget, settings.pace, settings.without);
+        let judge = Judge::new(&settings);
         Self { settings, followed: Followed::default(), clients: Clients::default(), judge }
     }
 

@@ -50,12 +50,7 @@ impl Scorer {
         store.save(self.name, self.schema.version, &self.online)
     }
 
-    /// The probability of a row.
-    pub(super) fn score(&self, row: &[f32]) -> f64 {
-        self.online.score(row)
-    }
-
-    /// Log-odds of the same.
+    /// Log-odds of a row.
     pub(super) fn log_odds(&self, row: &[f32]) -> f64 {
         self.online.linear().value(row)
     }
@@ -72,14 +67,14 @@ impl Scorer {
 
     /// What each feature of a row adds to its log-odds, the greatest first; those that add nothing are left out.
     pub(super) fn explain(&self, row: &[f32]) -> Vec<Contribution> {
-        contributions(&self.online, self.schema, row)
+        explain(self.schema, row, |contributions| self.online.explain(row, contributions))
     }
 }
 
 /// What each feature of a row adds to what a model says of it, the greatest first; those that add nothing are left out.
-pub(super) fn contributions(model: &dyn Model, schema: Schema, row: &[f32]) -> Vec<Contribution> {
+pub(super) fn explain(schema: Schema, row: &[f32], model: impl FnOnce(&mut [f64])) -> Vec<Contribution> {
     let mut contributions = vec![0.0; row.len()];
-    model.explain(row, &mut contributions);
+    model(&mut contributions);
     let named = schema.names.iter().zip(row).zip(contributions);
     let named = named.map(|((feature, value), contribution)| Contribution { feature, value: *value, contribution });
     let mut named: Vec<_> = named.filter(|one| one.contribution != 0.0).collect();

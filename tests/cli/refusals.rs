@@ -27,6 +27,20 @@ fn a_port_in_use() {
 }
 
 #[test]
+fn a_model_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    fs::write(&file, "no model").unwrap();
+    let data = folder.path().join("data");
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap(), "--model", file.to_str().unwrap()];
+    let output = harbinger(&flags).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let cure = if cfg!(feature = "onnx") { "is not an ONNX model that can be run" } else { "--features onnx" };
+    assert!(said.contains(&format!("error: prefetch.model: {} ", file.display())) && said.contains(cure), "{said}");
+}
+
+#[test]
 fn a_data_folder_in_use() {
     let serving = Serving::with_flags(&[]);
     let data = serving.folder.path().join("data");

@@ -130,6 +130,19 @@ fn the_warm_up_and_the_discovery_count() {
 }
 
 #[test]
+fn what_is_learned_from_is_written_for_training_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, file) = (trace(folder.path()), folder.path().join("rows.csv"));
+    let (_, complaint, code) = replay(&[&trace, "--prefetch", "model", "--rows", file.to_str().unwrap()]);
+    assert_eq!((complaint.as_str(), code), ("", Some(0)));
+    let table = fs::read_to_string(file).unwrap();
+    let rows: Vec<_> = table.lines().collect();
+    assert!(rows[0].starts_with("harbinger.features=1,") && rows[0].ends_with(",label,weight"), "{table}");
+    // The layer that the tag's new image has was expected when the move was discovered, and asked for later.
+    assert!(rows.len() == 2 && rows[1].starts_with("190000,1,0,") && rows[1].ends_with(",1,1"), "{table}");
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let (trace, other) = (trace(folder.path()), folder.path().join("other"));
@@ -143,6 +156,10 @@ fn what_cannot_be_replayed_is_refused_with_the_cause() {
         (&[&trace, "--policy", "lru,lfu", "--prefetch", "none,rule,none"], "give lists of the same length"),
         (&[&trace, "--rate", "0"], "no less than nothing"),
         (&[&trace, "--json", "/nonexistent/x"], "/nonexistent/x cannot be written"),
+        (&[&trace, "--prefetch", "model", "--rows", "/nonexistent/x"], "/nonexistent/x: rows cannot be written"),
+        (&[&trace, "--prefetch", "rule", "--rows", "/nonexistent/x"], "the prefetcher 'rule' does not learn"),
+        (&[&trace, "--prefetch", "none,model", "--rows", "/nonexistent/x"], "name one policy, one prefetcher and one capacity"),
+        (&[&trace, "--prefetch", "model", "--model", &trace], "week.trace"),
     ] {
         let (_, complaint, code) = replay(arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {complaint}");

@@ -7,17 +7,22 @@ use super::{DAY, FEWEST_ANSWERS, challenger::Challenger, features};
 use crate::{
     events::Millis,
     predict::{
-        learn::{LearnError, Model, Pace, Recalibrated, Store},
-        scorer::{Contribution, Scorer, contributions},
+        learn::{FtrlSettings, LearnError, Model, Pace, Recalibrated, Regional, Store},
+        scorer::{Contribution, explain},
     },
 };
 
 /// Answers that probabilities are calibrated to: those of a week, once there are so many, and at most.
 const CALIBRATED_TO: (usize, usize) = (500, 5_000);
 
+/// The name under which what was learned is kept.
+const NAME: &str = "expected";
+
 #[derive(Debug)]
 pub(in crate::predict) struct Models {
-    online: Scorer,
+    region: Arc<str>,
+    /// Begins, in a region that is new, as what was learned in others.
+    online: Regional,
     challenger: Challenger,
     given: Option<Arc<dyn Model>>,
     calibration: Recalibrated,
@@ -35,9 +40,10 @@ pub(super) struct Said {
 }
 
 impl Models {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(region: Arc<str>, pace: Pace) -> Self {
         Self {
-            online: Scorer::new("expected", features::SCHEMA),
+            region,
+            online: Regional::new(features::SCHEMA.width(), FtrlSettings::default()).expect("the default settings are good ones"),
             challenger: Challenger::new(pace),
             given: None,
             calibration: Recalibrated::new(7 * DAY, DAY, CALIBRATED_TO),
@@ -55,7 +61,7 @@ impl Models {
     }
 
     pub(super) fn say(&self, row: &[f32]) -> Said {
-        let (online, challenger) = (self.online.score(row), self.challenger.score(row));
+        let (online, challenger) = (self.online.score(&self.region, row), self.challenger.score(row));
         let score = match &self.given {
             Some(given) => given.score(row),
             None => challenger.filter(|_| self.challenger.leader().is_some()).unwrap_or(online),
@@ -74,9 +80,9 @@ impl Models {
 
     pub(super) fn explain(&self, row: &[f32]) -> Vec<Contribution> {
         match (&self.given, self.challenger.leader()) {
-            (Some(given), _) => contributions(&**given, features::SCHEMA, row),
-            (None, Some(leader)) => contributions(leader, features::SCHEMA, row),
-            (None, None) => self.online.explain(row),
+            (Some(given), _) => explain(features::SCHEMA, row, |contributions| given.explain(row, contributions)),
+            (None, Some(leader)) => explain(features::SCHEMA, row, |contributions| leader.explain(row, contributions)),
+            (None, None) => explain(features::SCHEMA, row, |contributions| self.online.explain(&self.region, row, contributions)),
         }
     }
 
@@ -84,17 +90,22 @@ impl Models {
     pub(super) fn learn(&mut self, now: Millis, row: &[f32], said: &Said, came: bool) {
         self.calibration.learn(now, said.score, came);
         self.challenger.learn(now, row, said.online, said.challenger, came);
-        self.online.learn(row, came);
+        self.online.learn(&self.region, row, came);
     }
 
     /// Takes over what was learned before, if that is from more answers.
     pub(in crate::predict) fn load(&mut self, store: &Store) -> Result<(), LearnError> {
-        self.online.load(store)
+        let kept: Option<Regional> = store.load(NAME, features::SCHEMA.version)?;
+        if let Some(kept) = kept.filter(|kept| kept.width() == features::SCHEMA.width() && kept.learned() > self.online.learned())
+        {
+            self.online = kept;
+        }
+        Ok(())
     }
 
     /// Keeps what has been learned online; the rest is learned again from the demand log.
     pub(in crate::predict) fn save(&self, store: &Store) -> Result<(), LearnError> {
-        self.online.save(store)
+        store.save(NAME, features::SCHEMA.version, &self.online)
     }
 }
 
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_model_that_is_given_speaks_at_once_and_the_others_learn_on() {
-        let mut models = Models::new(Pace::AtOnce);
+        let mut models = Models::new("here".into(), Pace::AtOnce);
         let row = [1.0; features::SCHEMA.width()];
         assert_eq!((models.know(), models.speaker(), models.say(&row).probability), (false, "model", 0.5));
         models.give(Arc::new(Always(0.8)));
@@ -134,8 +145,27 @@ mod tests {
     }
 
     #[test]
+    fn a_region_begins_with_what_was_learned_in_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("models.redb")).unwrap();
+        let (mut old, mut new) = (Models::new("old".into(), Pace::AtOnce), Models::new("new".into(), Pace::AtOnce));
+        let row = [1.0; features::SCHEMA.width()];
+        for answer in 0..FEWEST_ANSWERS {
+            let said = old.say(&row);
+            old.learn(answer, &row, &said, true);
+        }
+        old.save(&store).unwrap();
+        assert_eq!((new.know(), new.say(&row).online), (false, 0.5));
+        new.load(&store).unwrap();
+        assert!(new.know() && new.say(&row).online > 0.9);
+        let said = new.say(&row);
+        new.learn(0, &row, &said, false);
+        assert!(new.say(&row).online < said.online && old.say(&row).online == said.online);
+    }
+
+    #[test]
     fn what_is_too_sure_is_calibrated() {
-        let mut models = Models::new(Pace::AtOnce);
+        let mut models = Models::new("here".into(), Pace::AtOnce);
         models.give(Arc::new(Always(0.9)));
         let row = [1.0; features::SCHEMA.width()];
         for answer in 0..1_000 {

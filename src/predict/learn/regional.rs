@@ -8,7 +8,7 @@ use super::{
     error::LearnError,
     ftrl::{Ftrl, FtrlSettings},
     linear::Linear,
-    model::sigmoid,
+    model::{Model, sigmoid},
 };
 
 /// Labels until a region's model speaks for itself alone.
@@ -40,6 +40,11 @@ impl Regional {
     /// [`LearnError::Settings`] for settings out of their range.
     pub fn new(width: usize, settings: FtrlSettings) -> Result<Self, LearnError> {
         Ok(Self { everywhere: Ftrl::new(width, settings)?, regions: HashMap::new() })
+    }
+
+    /// How many features a row has.
+    pub fn width(&self) -> usize {
+        self.everywhere.linear().width()
     }
 
     /// The probability that `row` comes true in `region`.

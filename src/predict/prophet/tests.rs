@@ -62,7 +62,8 @@ impl Scene {
     }
 
     fn without(without: Option<Without>, sizes: &[u64], images: &[&[ContentId]]) -> Self {
-        let prophet = Prophet::new(Settings { region: HERE, budget: Budget::default(), without, pace: Pace::AtOnce });
+        let prophet =
+            Prophet::new(Settings { region: HERE, name: "here".into(), budget: Budget::default(), without, pace: Pace::AtOnce });
         Self { world: world(sizes, images), prophet, held: Held::default() }
     }
 

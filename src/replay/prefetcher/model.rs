@@ -28,7 +28,13 @@ impl Cache for Seen<'_> {
 impl<'a> Model<'a> {
     /// Without a kind of knowledge, to see what that is good for.
     pub(super) fn new(setting: &Setting<'a>, without: Option<Without>) -> Self {
-        let prophet = Prophet::new(Settings { region: setting.region, budget: Budget::default(), without, pace: Pace::AtOnce });
+        let prophet = Prophet::new(Settings {
+            region: setting.region,
+            name: setting.workload.regions.get(usize::from(setting.region)).cloned().unwrap_or_default(),
+            budget: Budget::default(),
+            without,
+            pace: Pace::AtOnce,
+        });
         Self { world: &setting.workload.world, prophet, found: Vec::new() }
     }
 
