@@ -108,7 +108,7 @@ impl App {
         let registry = Arc::new(registry.await.map_err(|error| unusable(&config.storage.data, &error))?);
 
         learning.recall(&registry);
-        let poller = watching::start(&config, &registry, &bus, &metrics);
+        let poller = watching::start(&config, &registry, &learning, &metrics);
         let couriers = notifying::start(&config, &bus, &metrics)?;
 
         let warming = Arc::new(Warming(registry.clone()));
@@ -198,7 +198,7 @@ impl App {
         let routes = self.origins.routes(&config)?;
         let locations = locations::locations(&config.redirect)?;
         self.registry.reconfigure(routes, &config);
-        self.poller.reconfigure(watching::settings(&config));
+        self.poller.reconfigure(watching::settings(&config, &self.learning));
         if let Some(object) = self.tiers.object() {
             object.set_locations(locations);
         }

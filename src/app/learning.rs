@@ -2,7 +2,11 @@
 
 mod recall;
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{GRAPH, MODELS, StartError, make_private};
 use crate::{
@@ -65,6 +69,11 @@ impl Learning {
         }
     }
 
+    /// Where the demand log is kept, if it is.
+    pub(super) fn log_folder(&self, config: &Config) -> Option<PathBuf> {
+        self.log.as_ref().map(|_| DemandLogSettings::folder_in(&config.storage.data))
+    }
+
     /// Begins to offer what is expected.
     pub(super) fn predict(
         &self,
@@ -72,13 +81,12 @@ impl Learning {
         forecast: Arc<Forecast>,
         prefetch: &Arc<Prefetch>,
     ) -> Result<Arc<Predictor>, StartError> {
-        let is_kept = self.log.is_some();
         let model = config.prefetch.model.as_deref().map(predict::given).transpose();
         let model = model.map_err(|error| StartError(format!("prefetch.model: {error}")))?;
         let settings = PredictorSettings {
             region: config.server.region.as_str().into(),
-            log: is_kept.then(|| DemandLogSettings::folder_in(&config.storage.data)),
-            pseudonyms: (config.demand_log.privacy == Privacy::Hashed && is_kept).then(|| self.pseudonyms.clone()),
+            log: self.log_folder(config),
+            pseudonyms: (config.demand_log.privacy == Privacy::Hashed && self.log.is_some()).then(|| self.pseudonyms.clone()),
             models: config.storage.data.join(MODELS),
             budget: Budget { share: config.prefetch.share, floor: config.prefetch.floor.as_u64() },
             model,

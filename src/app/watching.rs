@@ -1,6 +1,7 @@
 //! Looking whether tags have moved: the poller asks by way of the registry.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -8,9 +9,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
+use super::learning::Learning;
 use crate::{
     config::Config,
-    events::{Bus, InProcess},
+    events::{Bus, log::Pseudonyms},
     predict::watch::{Answer, Look, Poller, Settings, Subject},
     registry::{Looked, Registry, RegistryError, RegistryErrorKind},
     telemetry::Metrics,
@@ -26,22 +28,30 @@ const PAUSE: Duration = Duration::from_secs(60);
 struct ByRegistry(Weak<Registry>);
 
 /// Begins to watch. With `watch.enabled = false`, only hints are acted on.
-pub(super) fn start(config: &Config, registry: &Arc<Registry>, bus: &InProcess, metrics: &Metrics) -> Poller {
+pub(super) fn start(config: &Config, registry: &Arc<Registry>, learning: &Learning, metrics: &Metrics) -> Poller {
     let look = Arc::new(ByRegistry(Arc::downgrade(registry)));
-    Poller::start(&Handle::current(), settings(config), bus.subscribe("watch", QUEUE), look, metrics)
+    let log = learning.log_folder(config).filter(|_| config.watch.enabled);
+    let events = learning.bus.subscribe("watch", QUEUE);
+    Poller::start(&Handle::current(), settings(config, learning), log, events, look, metrics)
 }
 
 /// What the configuration allows.
-pub(super) fn settings(config: &Config) -> Settings {
+pub(super) fn settings(config: &Config, learning: &Learning) -> Settings {
     let watch = &config.watch;
     let off = config.upstream.iter().filter(|upstream| !upstream.is_watched()).map(|upstream| upstream.route_name().into());
     Settings {
         requests_per_minute: if watch.enabled { watch.requests_per_minute } else { 0 },
         requests_per_minute_each: watch.requests_per_minute_each,
         off: off.collect(),
-        weights: config.customer.iter().map(|customer| (customer.name.as_str().into(), customer.weight as f32)).collect(),
+        weights: weights(config, &learning.pseudonyms),
         ..Settings::default()
     }
+}
+
+/// How much customers count, by their names and by those that the demand log has for them.
+fn weights(config: &Config, pseudonyms: &Pseudonyms) -> HashMap<Arc<str>, f32> {
+    let named = config.customer.iter().map(|customer| (Arc::from(&*customer.name), customer.weight as f32));
+    named.flat_map(|(name, weight)| [(pseudonyms.customer(&name), weight), (name, weight)]).collect()
 }
 
 impl Look for ByRegistry {

@@ -12,6 +12,7 @@ mod dictionary;
 mod encoder;
 mod frame;
 mod keeper;
+mod past;
 mod pseudonyms;
 mod reader;
 mod segments;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use frame::{Privacy, TraceHeader, VERSION};
 pub use keeper::{DemandLog, DemandLogSettings};
+pub use past::recall;
 pub use pseudonyms::Pseudonyms;
 pub use reader::{Losses, TraceError, TraceReader};
 pub use segments::{Segment, Segments};

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    ops::RangeInclusive,
+    ops::{ControlFlow, RangeInclusive},
     path::PathBuf,
     sync::{
         Arc,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     events::{
         self, Closed, Event, Subscription, Waker,
-        log::{Pseudonyms, Segments, TraceReader},
+        log::{self, Pseudonyms},
     },
     oci::{Digest, Tag},
 };
@@ -189,17 +189,13 @@ impl Shared {
     fn recall(&self, time: RangeInclusive<events::Millis>) {
         let Some(folder) = &self.settings.log else { return };
         let begun = Instant::now();
-        let mut heard = 0_u64;
-        for path in Segments::in_folder(folder).paths().unwrap_or_default() {
-            let Ok(trace) = TraceReader::open(&path) else { continue };
-            for event in trace.between(time.clone()).map_while(Result::ok) {
-                if self.is_stopping() {
-                    return;
-                }
-                drop(self.foresight.lock().hear(&event));
-                heard += 1;
+        let heard = log::recall(folder, &time, |event| {
+            if self.is_stopping() {
+                return ControlFlow::Break(());
             }
-        }
+            drop(self.foresight.lock().hear(event));
+            ControlFlow::Continue(())
+        });
         if heard > 0 {
             tracing::info!(heard, took = ?begun.elapsed(), "what happened in earlier runs is known again");
         }

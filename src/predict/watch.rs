@@ -18,6 +18,7 @@ mod budget;
 mod class;
 mod demand;
 mod followed;
+mod memory;
 mod metrics;
 mod participation;
 mod poller;
@@ -56,6 +57,9 @@ pub const MOST: usize = 10_000;
 
 /// Who has not been pulled for so long is followed no more.
 const FORGOTTEN: Millis = 30 * 86_400_000;
+
+/// How finely time passes while what happened before is heard.
+const STEP: Millis = 600_000;
 
 /// What a question has to save to be worth asking, in seconds that clients wait.
 const LEAST: f32 = 2e-5;
@@ -130,6 +134,14 @@ impl Watch {
             What::ManifestSeen(seen) => self.seen(event.at, seen),
             _ => {}
         }
+    }
+
+    /// Learns from what happened before, in its order, and lets pass the time that passed then.
+    pub fn recall(&mut self, event: &Event) {
+        if event.at >= self.reckoned.saturating_add(STEP) {
+            self.reckon(event.at);
+        }
+        self.hear(event);
     }
 
     /// Which tags to ask for now, those first that save most. Their questions count as asked; [`Self::answered`] is told what

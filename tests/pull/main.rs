@@ -44,3 +44,4 @@ mod sharing;
 mod small_disk;
 mod superseding;
 mod upstream;
+mod watching;

@@ -1,16 +1,16 @@
 //! Asks whom [`Watch`] wants asked, and whom somebody has given a hint about.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::AbortHandle,
     time::MissedTickBehavior,
 };
 
-use super::{Answer, Settings, Subject, Watch, metrics::WatchMetrics};
+use super::{Answer, Settings, Subject, Watch, memory, metrics::WatchMetrics};
 use crate::{
     events::{Millis, Subscription, now},
     telemetry::Metrics,
@@ -84,8 +84,17 @@ struct Task {
 }
 
 impl Poller {
-    /// Begins to learn from `events`, and to ask by `look`, on `handle`.
-    pub fn start(handle: &Handle, settings: Settings, events: Subscription, look: Arc<dyn Look>, metrics: &Metrics) -> Self {
+    /// Begins to learn from `events`, and to ask by `look`, on `handle`, once what the demand log in the folder `log` tells of
+    /// earlier runs has been heard. Hints are acted on meanwhile.
+    pub fn start(
+        handle: &Handle,
+        settings: Settings,
+        log: Option<PathBuf>,
+        events: Subscription,
+        look: Arc<dyn Look>,
+        metrics: &Metrics,
+    ) -> Self {
+        let recalled = memory::recall(log, settings.clone());
         let (orders, taken) = mpsc::channel(MOST_WAITING);
         let task = Task {
             watch: Watch::new(settings),
@@ -97,7 +106,7 @@ impl Poller {
             handle: handle.clone(),
             metrics: WatchMetrics::register(metrics),
         };
-        Self { orders, task: handle.spawn(task.run(taken)).abort_handle() }
+        Self { orders, task: handle.spawn(task.run(taken, recalled)).abort_handle() }
     }
 
     /// What takes hints.
@@ -131,7 +140,8 @@ impl Hints {
 }
 
 impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut recalled: oneshot::Receiver<Watch>) {
+        let mut is_recalling = true;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -142,9 +152,24 @@ impl Task {
                     Some(Order::Settings(settings)) => self.watch.reconfigure(settings),
                     None => return,
                 },
-                _ = ticks.tick() => if !self.tick() { return },
+                watch = &mut recalled, if is_recalling => {
+                    is_recalling = false;
+                    self.remembers(watch.ok());
+                }
+                _ = ticks.tick() => {
+                    self.take_up_hints();
+                    if !is_recalling && !self.tick() { return }
+                }
             }
         }
+    }
+
+    /// What is known from earlier runs, if anything is.
+    fn remembers(&mut self, recalled: Option<Watch>) {
+        let Some(mut recalled) = recalled else { return };
+        // They may have changed meanwhile.
+        recalled.reconfigure(self.watch.settings.clone());
+        self.watch = recalled;
     }
 
     /// Learns what has happened, and asks. False when nothing happens any more.
@@ -156,17 +181,21 @@ impl Task {
                 Err(_) => return false,
             }
         }
-        let time = now();
-        for subject in self.watch.due(time) {
+        for subject in self.watch.due(now()) {
             self.ask(subject);
         }
         self.metrics.tags.set(self.watch.len() as i64);
+        true
+    }
+
+    /// Acts on hints that came too soon after others.
+    fn take_up_hints(&mut self) {
+        let time = now();
         let again = self.hinted.iter().filter(|(_, hinted)| hinted.again && hinted.not_before <= time);
         for subject in again.map(|(subject, _)| subject.clone()).collect::<Vec<_>>() {
             self.hinted(subject);
         }
         self.hinted.retain(|_, hinted| hinted.again || hinted.not_before > time);
-        true
     }
 
     fn hinted(&mut self, subject: Subject) {
@@ -235,7 +264,7 @@ mod tests {
         let (bus, asked) = (InProcess::default(), Arc::new(Asked::default()));
         let events = bus.subscribe("watch", 16);
         let look = Arc::new(asked.clone());
-        let poller = Poller::start(&Handle::current(), Settings::default(), events, look, &Metrics::new());
+        let poller = Poller::start(&Handle::current(), Settings::default(), None, events, look, &Metrics::new());
         let hints = poller.hints();
         for _ in 0..10 {
             hints.hint(subject("one")).unwrap();
@@ -249,7 +278,8 @@ mod tests {
     async fn too_many_hints_are_refused() {
         let bus = InProcess::default();
         let look = Arc::new(Arc::new(Asked::default()));
-        let poller = Poller::start(&Handle::current(), Settings::default(), bus.subscribe("watch", 16), look, &Metrics::new());
+        let events = bus.subscribe("watch", 16);
+        let poller = Poller::start(&Handle::current(), Settings::default(), None, events, look, &Metrics::new());
         let hints = poller.hints();
         // Nobody takes them, since this task does not let the other one run.
         let taken = (0..2 * MOST_WAITING).filter(|number| hints.hint(subject(&format!("t{number}"))).is_ok()).count();

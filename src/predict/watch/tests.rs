@@ -332,3 +332,21 @@ fn whatever_is_told_in_whatever_order_nothing_breaks() {
     assert_eq!(watch.places.len(), watch.tags.len());
     assert_eq!(watch.groups.values().map(Vec::len).sum::<usize>(), watch.tags.len());
 }
+
+#[test]
+fn what_is_heard_again_counts_with_the_time_that_passed() {
+    let (restless, calm, gone) = (subject("library/a", "latest"), subject("library/b", "latest"), subject("library/c", "latest"));
+    let mut watch = Watch::new(settings(60));
+    watch.recall(&pull(&gone, START - 15 * DAY, "first", Source::Upstream));
+    for day in 0..20 {
+        let at = START + day * DAY;
+        watch.recall(&pull(&restless, at, &format!("of {day}"), Source::Upstream));
+        watch.recall(&pull(&calm, at, "first", Source::Revalidated));
+    }
+    assert!(watch.follows(&restless) && watch.follows(&calm) && !watch.follows(&gone));
+    watch.due(START + 20 * DAY);
+    let tag = |subject: &Subject| &watch.tags[watch.places[subject] as usize];
+    assert!(tag(&restless).late_cost() > 2.0 * tag(&calm).late_cost());
+    let pulls_a_day = tag(&calm).demand.rate() * 86_400.0;
+    assert!((0.7..1.2).contains(&pulls_a_day), "{pulls_a_day}");
+}
