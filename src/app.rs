@@ -112,7 +112,7 @@ impl App {
         let couriers = notifying::start(&config, &bus, &metrics)?;
 
         let warming = Arc::new(Warming(registry.clone()));
-        let prefetch = Prefetch::start(Handle::current(), &config, warming, bus.clone(), &metrics);
+        let prefetch = Prefetch::start(Handle::current(), &config, warming, bus.clone(), learning.naming(&config), &metrics);
         let prefetch = Arc::new(prefetch.map_err(|error| StartError(format!("no thread can be started: {error}")))?);
 
         let predictor = forecast.map(|forecast| learning.predict(&config, forecast, &prefetch)).transpose()?;

@@ -27,7 +27,7 @@ mod state;
 mod worker;
 
 pub use asked::{Delivered, Order};
-pub use ledger::{Decision, Savings, Tally, Verdict};
+pub use ledger::{Decision, Naming, Savings, Tally, Verdict};
 pub use warm::{Warm, WarmError, WarmErrorKind, Warmed, WarmedManifest};
 
 use std::{
@@ -53,7 +53,7 @@ use crate::{
     predict::Expected,
     telemetry::Metrics,
 };
-use ledger::Resolved;
+use ledger::{LedgerFile, Resolved};
 use metrics::PrefetchMetrics;
 use settings::Settings;
 use state::State;
@@ -87,28 +87,45 @@ struct Shared {
     wake: Notify,
     is_stopping: AtomicBool,
     metrics: PrefetchMetrics,
+    file: LedgerFile,
+    naming: Naming,
 }
 
 impl Prefetch {
-    /// Begins to take offers, on `handle`, and to hear from `bus` what becomes of them. Where the configuration says that nothing is
-    /// fetched before it is asked for, only orders are carried out.
+    /// Begins to take offers, on `handle`, and to hear from `bus` what becomes of them. Accounts go on where earlier runs have left
+    /// them; they name customers as `naming` says. Where the configuration says that nothing is fetched before it is asked for, only
+    /// orders are carried out, and accounts are neither read nor written.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(handle: Handle, config: &Config, warm: Arc<dyn Warm>, bus: Arc<dyn Bus>, metrics: &Metrics) -> io::Result<Self> {
+    pub fn start(
+        handle: Handle,
+        config: &Config,
+        warm: Arc<dyn Warm>,
+        bus: Arc<dyn Bus>,
+        naming: Naming,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
         let counted = PrefetchMetrics::default();
         counted.register(metrics);
         let settings = Settings::new(config);
         warm.set_rate(settings.prefetch.rate.as_u64());
         let enabled = settings.prefetch.enabled;
+        let mut state = State::new(settings, counted.clone(), events::now());
+        let file = LedgerFile::in_folder(&config.storage.data, state.settings.region.clone());
+        if let Some(kept) = enabled.then(|| file.read()).flatten() {
+            state.ledger.go_on_with(kept, &naming, events::now());
+        }
         let shared = Arc::new(Shared {
             handle: handle.clone(),
-            state: Mutex::new(State::new(settings, counted.clone(), events::now())),
+            state: Mutex::new(state),
             warm,
             bus: bus.clone(),
             wake: Notify::new(),
             is_stopping: AtomicBool::new(!enabled),
             metrics: counted,
+            file,
+            naming,
         });
         let listener = if enabled { Some(listener::start(bus.subscribe("prefetch", EVENTS), shared.clone())?) } else { None };
         let (offers, waiting) = mpsc::channel(OFFERS);
@@ -143,7 +160,7 @@ impl Prefetch {
         self.shared.state.lock().ledger.precision(events::now())
     }
 
-    /// What it has cost and saved since the start.
+    /// What it has cost and saved, earlier runs included.
     pub fn savings(&self) -> Savings {
         self.shared.state.lock().ledger.snapshot(events::now())
     }
@@ -158,7 +175,7 @@ impl Prefetch {
         self.shared.state.lock().ledger.newest_decisions(most)
     }
 
-    /// Begins nothing more. Transfers under way go on. Blocks until what is being heard has been.
+    /// Begins nothing more. Transfers under way go on. Blocks until what has been told so far is heard, and the accounts are kept.
     pub fn stop(&self) {
         self.shared.is_stopping.store(true, Ordering::Relaxed);
         self.worker.abort();
@@ -178,6 +195,14 @@ impl Drop for Prefetch {
 }
 
 impl Shared {
+    /// Writes down what it has come to. Blocks.
+    fn keep(&self) {
+        let kept = self.state.lock().ledger.kept().named(&self.naming);
+        if let Err(error) = self.file.write(&kept) {
+            tracing::warn!(%error, "what prefetching has saved could not be written down");
+        }
+    }
+
     /// Tells what has become known.
     fn publish(&self, resolved: impl IntoIterator<Item = Resolved>) {
         for Resolved { digest, size, outcome } in resolved {

@@ -18,7 +18,7 @@ use crate::{
     },
     graph::Graph,
     predict::{self, Budget, Forecast, Predictor, PredictorSettings},
-    prefetch::Prefetch,
+    prefetch::{Naming, Prefetch},
     registry::Registry,
     telemetry::Metrics,
     tiers::Tiers,
@@ -72,6 +72,15 @@ impl Learning {
     /// Where the demand log is kept, if it is.
     pub(super) fn log_folder(&self, config: &Config) -> Option<PathBuf> {
         self.log.as_ref().map(|_| DemandLogSettings::folder_in(&config.storage.data))
+    }
+
+    /// How customers may be called in what is written down.
+    pub(super) fn naming(&self, config: &Config) -> Naming {
+        match config.demand_log.privacy {
+            Privacy::Full => Naming::Full,
+            Privacy::Hashed if self.log.is_some() => Naming::Hashed(self.pseudonyms.clone()),
+            Privacy::Hashed | Privacy::Off => Naming::None,
+        }
     }
 
     /// Begins to offer what is expected.

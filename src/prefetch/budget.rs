@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{events::Millis, upstream::PullBudget};
 
 const HOUR: Millis = 3_600_000;
@@ -13,7 +15,7 @@ const HOURS: usize = 24;
 const CUSTOMERS: usize = 10_000;
 
 /// A sum over the last 24 hours, to the hour: what is older than that is forgotten an hour at a time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
     slots: [u64; HOURS],
     /// The hour that is written to, counted from 1970.
@@ -37,6 +39,12 @@ impl Day {
             *slot -= taken;
             amount -= taken;
         }
+    }
+
+    /// The same, unless it is of a time after `now`: a clock was set back, and nothing is known.
+    #[must_use]
+    pub(super) fn until(self, now: Millis) -> Self {
+        if self.hour > now / HOUR { Self::default() } else { self }
     }
 
     /// The sum as of `at`.

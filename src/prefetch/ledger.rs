@@ -6,10 +6,14 @@
 
 mod account;
 mod decisions;
+mod file;
+mod kept;
 mod speed;
 
 pub use account::{Account, Row, Savings, Tally};
 pub use decisions::{Decision, Pointless, Verdict};
+pub(super) use file::LedgerFile;
+pub use kept::Naming;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,6 +24,8 @@ use super::{
     budget::Day,
     metrics::{PrefetchMetrics, gauge},
 };
+use serde::{Deserialize, Serialize};
+
 use crate::{
     events::{Kind, Millis, Outcome, Repository, Request, Source},
     oci::Digest,
@@ -67,7 +73,7 @@ pub struct Ledger {
 }
 
 /// Something that was fetched, or is on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Held {
     size: u64,
     repository: Repository,

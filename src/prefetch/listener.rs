@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Shared;
-use crate::events::{self, Subscription};
+use crate::events::{self, Event, Subscription};
 
 /// How long nothing happens before it is looked whether to end.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -16,19 +16,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it is looked for what has become of no use.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// How often what it has come to is written down.
+const KEEP: Duration = Duration::from_secs(300);
+
 /// A thread that hears events until prefetching is stopped.
 pub(super) fn start(events: Subscription, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("prefetch-events".to_owned()).spawn(move || listen(&events, &shared))
 }
 
 fn listen(events: &Subscription, shared: &Shared) {
-    let mut swept = Instant::now();
+    let (mut swept, mut kept) = (Instant::now(), Instant::now());
     while !shared.is_stopping.load(Ordering::Relaxed) {
         match events.next(PATIENCE) {
-            Ok(Some(event)) => {
-                let resolved = shared.state.lock().hear(&event);
-                shared.publish(resolved);
-            }
+            Ok(Some(event)) => hear(shared, &event),
             Ok(None) => {}
             Err(events::Closed) => return,
         }
@@ -37,5 +37,18 @@ fn listen(events: &Subscription, shared: &Shared) {
             let wasted = shared.state.lock().sweep(events::now());
             shared.publish(wasted);
         }
+        if kept.elapsed() >= KEEP {
+            kept = Instant::now();
+            shared.keep();
+        }
     }
+    while let Ok(Some(event)) = events.try_next() {
+        hear(shared, &event);
+    }
+    shared.keep();
+}
+
+fn hear(shared: &Shared, event: &Event) {
+    let resolved = shared.state.lock().hear(event);
+    shared.publish(resolved);
 }

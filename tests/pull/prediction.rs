@@ -117,3 +117,32 @@ async fn what_was_learned_is_known_after_a_restart() {
     assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
     fetched(&proxy, &new.blobs[1], Reason::Moved).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_before_a_restart_is_judged_after_it() {
+    let (upstream, old, new) = (Upstream::start().await, Image::new(1, &[50 * KIB]), Image::new(2, &[70 * KIB]));
+    upstream.holds_image(NAME, "latest", &old);
+    let proxy = predicting(&upstream).await;
+    proxy.pull(NAME, "latest", &old).await;
+    upstream.holds_image(NAME, "latest", &new);
+    assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
+    for content in new.blobs.iter().chain([&new.manifest]) {
+        fetched(&proxy, content, Reason::Moved).await;
+    }
+    let before = proxy.prefetch().savings();
+    assert!(before.unasked.count >= 3, "{before:?}");
+    let proxy = proxy.stop().await.start().await;
+    let after = proxy.prefetch().savings();
+    assert_eq!((after.since, after.unasked, &after.accounts), (before.since, before.unasked, &before.accounts));
+    proxy.pull(NAME, "latest", &new).await;
+    eventually("they were used", async || proxy.prefetch().savings().unasked.count == 0).await;
+    let used: u64 = proxy.prefetch().savings().accounts.iter().map(|row| row.account.used.count).sum();
+    assert!(used >= before.unasked.count, "{used}");
+    // What another version has written is not guessed at.
+    let setup = proxy.stop().await;
+    let file = setup.data().join("savings.json");
+    std::fs::write(&file, "{\"version\":999}\n{}").unwrap();
+    let proxy = setup.start().await;
+    assert!(proxy.prefetch().savings().accounts.is_empty());
+    assert!(file.with_extension("aside.json").exists());
+}

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    events::{Repository, Source},
+    events::{Repository, Source, log::Pseudonyms},
     oci::Algorithm,
     predict,
 };
@@ -153,6 +153,68 @@ fn a_decision_tells_what_became_of_it() {
     ledger.asked(&request(1, Source::Memory, 1), START + 20);
     let decision = &ledger.newest_decisions(1)[0];
     assert_eq!((decision.verdict, decision.outcome, decision.bytes), (Verdict::Fetched, Some(Outcome::Used), 100));
+}
+
+fn after_a_restart(ledger: &Ledger, naming: &Naming, at: Millis) -> Ledger {
+    let text = serde_json::to_string(&ledger.kept().named(naming)).unwrap();
+    let mut next = Ledger::new("eu".into(), PrefetchMetrics::default(), at);
+    next.go_on_with(serde_json::from_str(&text).unwrap(), naming, at);
+    next
+}
+
+#[test]
+fn a_restart_keeps_the_accounts_and_what_is_still_to_be_judged() {
+    let mut before = ledger();
+    for n in 1..=4 {
+        fetch(&mut before, n, Reason::Moved, START);
+    }
+    before.begun(&expected(5, Reason::Moved), Some(digest(9)), START);
+    before.landed(&digest(5), cost(100), START + 10);
+    before.superseded(digest(9));
+    before.begun(&expected(6, Reason::Moved), None, START);
+    before.asked(&request(1, Source::Disk, 1), START + 100);
+    let mut after = after_a_restart(&before, &Naming::Full, START + HOUR);
+    assert_eq!(after.snapshot(START + HOUR), before.snapshot(START + HOUR));
+    assert_eq!(outcome(after.asked(&request(2, Source::Disk, 1), START + HOUR)), Some(Outcome::Used));
+    assert_eq!(outcome(after.evicted(&digest(3), START + HOUR)), Some(Outcome::Wasted));
+    assert_eq!(after.asked(&request(6, Source::Disk, 1), START + HOUR), None, "it was on its way");
+    assert_eq!(after.sweep(START + 25 * HOUR).len(), 1, "what was superseded is not forgotten");
+    assert_eq!(after.sweep(START + 15 * 24 * HOUR).len(), 1);
+    assert_eq!((after.unasked, after.held.len(), after.order.len()), (Tally::default(), 0, 0));
+}
+
+#[test]
+fn customers_are_written_down_as_they_may_be_and_known_again_when_they_are_heard_of() {
+    let mut before = ledger();
+    fetch(&mut before, 1, Reason::Moved, START);
+    fetch(&mut before, 2, Reason::Moved, START);
+    before.asked(&request(1, Source::Disk, 1), START + 100);
+    let customers = |ledger: &Ledger| {
+        let rows = ledger.snapshot(START).accounts;
+        rows.iter().map(|row| (row.customer.as_deref().map(str::to_owned), row.account.fetched.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(customers(&after_a_restart(&before, &Naming::None, START)), [(None, 2)]);
+    assert_eq!(customers(&after_a_restart(&before, &Naming::Full, START)), [(Some("acme".to_owned()), 2)]);
+    let pseudonyms = Pseudonyms::forgotten().unwrap();
+    let naming = Naming::Hashed(pseudonyms.clone());
+    let mut after = after_a_restart(&before, &naming, START);
+    assert_eq!(customers(&after), [(Some(pseudonyms.customer("acme").to_string()), 2)]);
+    fetch(&mut after, 3, Reason::Moved, START);
+    after.asked(&request(2, Source::Disk, 1), START + 100);
+    assert_eq!(customers(&after), [(Some("acme".to_owned()), 3)]);
+    assert_eq!(after.snapshot(START).accounts[0].account.used.count, 2);
+    assert_eq!(customers(&after_a_restart(&after, &naming, START)), [(Some(pseudonyms.customer("acme").to_string()), 3)]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_takes_no_account_away() {
+    let mut before = ledger();
+    fetch(&mut before, 1, Reason::Moved, START);
+    before.asked(&request(1, Source::Disk, 1), START + 100);
+    let earlier = START - 1000 * HOUR;
+    let after = after_a_restart(&before, &Naming::Full, earlier);
+    let savings = after.snapshot(earlier);
+    assert_eq!((savings.since, savings.precision, savings.accounts[0].account.used.count), (earlier, None, 1));
 }
 
 proptest! {
