@@ -25,7 +25,7 @@ use flate2::read::GzDecoder;
 use harbinger::{
     events::{Event, Kind, Layer, ManifestSeen, Millis, Repository, Request, Source, What},
     oci::{Algorithm, Digest, Tag},
-    predict::watch::{Answer, Settings, Subject, Watch},
+    predict::watch::{Answer, Question, Settings, Subject, Watch},
 };
 use serde::Deserialize;
 
@@ -165,7 +165,7 @@ fn run(history: &History, weights: &[f64], options: &Options, mut way: Way) -> F
             }
         }
         let due: Vec<usize> = match &mut way {
-            Way::Watching(watch) => watch.due(now).iter().map(|subject| places[subject]).collect(),
+            Way::Watching(watch) => watch.due(now).iter().filter_map(|question| asked(question, &places)).collect(),
             Way::Evenly { per_minute, next, left } => {
                 let follows = |tag: &usize| tags[*tag].image.is_some() && tags[*tag].pulled + FOLLOWS >= now;
                 *left += f64::from(*per_minute) * TICK as f64 / 60_000.0;
@@ -195,6 +195,14 @@ fn run(history: &History, weights: &[f64], options: &Options, mut way: Way) -> F
         now += TICK;
     }
     found
+}
+
+/// The tag that is asked for. Of public repositories, no lists are.
+fn asked(question: &Question, places: &HashMap<Subject, usize>) -> Option<usize> {
+    match question {
+        Question::Tag(subject) => places.get(subject).copied(),
+        Question::List(_) => None,
+    }
 }
 
 /// Takes over what the history has done to a tag up to now.

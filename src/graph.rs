@@ -43,4 +43,5 @@ pub use model::{Audience, Content, Edge, Node, RepositoryNode, Role, Seconds, St
 pub use names::{Interned, Names};
 pub use rates::{HALF_LIVES, Rates};
 pub use record::{EdgeRecord, NodeRecord, Properties, Record, Value};
+pub use versions::Version;
 pub use viewer::Viewer;

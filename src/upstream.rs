@@ -39,6 +39,7 @@ mod tokens;
 pub use error::{Blame, UpstreamError, UpstreamErrorKind};
 pub use hops::Hops;
 pub use http::{HttpOrigin, OriginError};
+pub use links::ListBounds;
 pub use post::{NotTaken, Post};
 pub use rate_limit::PullBudget;
 pub use routes::{Address, Destination, Route, RouteError, Routes, Target};
@@ -94,7 +95,16 @@ pub trait Origin: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Option<ManifestHead>, UpstreamError>>;
 
     /// All tags of a repository, all pages merged, in the upstream's order.
-    fn tags<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>>;
+    fn tags<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
+        self.tags_within(name, ListBounds::WIDE)
+    }
+
+    /// The same, where longer lists are of no use: they are read up to these bounds and are a bad answer.
+    fn tags_within<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        bounds: ListBounds,
+    ) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>>;
 
     /// All descriptors that refer to `subject`, unfiltered, all pages merged, each as the upstream's JSON. Falls back to the
     /// referrers tag schema when the upstream has no referrers API; empty when it has neither.

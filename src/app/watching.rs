@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use super::learning::Learning;
 use crate::{
     config::Config,
-    events::{Bus, log::Pseudonyms},
-    predict::watch::{Answer, Look, Poller, Settings, Subject},
+    events::{Bus, Repository, log::Pseudonyms},
+    predict::watch::{Answer, Listed, Look, Poller, Settings, Subject},
     registry::{Looked, Registry, RegistryError, RegistryErrorKind},
     telemetry::Metrics,
 };
@@ -43,6 +43,8 @@ pub(super) fn settings(config: &Config, learning: &Learning) -> Settings {
         requests_per_minute: if watch.enabled { watch.requests_per_minute } else { 0 },
         requests_per_minute_each: watch.requests_per_minute_each,
         off: off.collect(),
+        tag_lists: watch.tag_lists,
+        nearest: watch.min_interval,
         weights: weights(config, &learning.pseudonyms),
         ..Settings::default()
     }
@@ -69,6 +71,15 @@ impl Look for ByRegistry {
             }
         })
     }
+
+    fn list(&self, repository: Repository) -> BoxFuture<'static, Listed> {
+        let registry = self.0.clone();
+        Box::pin(async move {
+            let Some(registry) = registry.upgrade() else { return Listed::Failed };
+            let listed = registry.look_at_list(&repository.route, &repository.name).await;
+            listed.map_or_else(|error| of_failed_list(&error), Listed::Tags)
+        })
+    }
 }
 
 fn of_failure(error: &RegistryError) -> Answer {
@@ -78,5 +89,14 @@ fn of_failure(error: &RegistryError) -> Answer {
             Answer::Limited(error.retry_after.unwrap_or(PAUSE))
         }
         _ => Answer::Failed,
+    }
+}
+
+fn of_failed_list(error: &RegistryError) -> Listed {
+    match of_failure(error) {
+        Answer::Limited(pause) => Listed::Limited(pause),
+        Answer::Gone => Listed::Useless,
+        _ if matches!(error.kind, RegistryErrorKind::Denied | RegistryErrorKind::BadUpstreamAnswer) => Listed::Useless,
+        _ => Listed::Failed,
     }
 }

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     oci::{Algorithm, ByteRange, Reference},
     tiers::{ContentStore, DiskSettings, ObjectTier, Piece, ScrubSettings, TierSettings},
-    upstream::{BlobStream, FetchedManifest, ManifestHead, UpstreamError, UpstreamErrorKind},
+    upstream::{BlobStream, FetchedManifest, ListBounds, ManifestHead, UpstreamError, UpstreamErrorKind},
 };
 
 const MIB: u64 = 1 << 20;
@@ -99,7 +99,7 @@ impl Origin for FakeOrigin {
         unreachable!("fills fetch blobs only")
     }
 
-    fn tags<'a>(&'a self, _: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
+    fn tags_within<'a>(&'a self, _: &'a RepositoryName, _: ListBounds) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
         unreachable!("fills fetch blobs only")
     }
 

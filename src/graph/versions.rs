@@ -22,7 +22,7 @@ const AGAIN: [&str; 12] = ["", "r", "p", "rev", "build", "post", "patch", "ls", 
 
 /// A tag, read as a version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version {
+pub struct Version {
     /// Only versions of one series follow each other: what is before and after the number, and how many parts it has.
     pub(super) series: Box<str>,
     numbers: [u64; NUMBERS],
@@ -52,8 +52,13 @@ struct Place {
 }
 
 impl Version {
+    /// What a version has in common with those that it follows.
+    pub fn series(&self) -> &str {
+        &self.series
+    }
+
     /// Reads a tag such as `v1.2.3-rc1-alpine3.19`; `None` for one that is no version.
-    pub(super) fn of(tag: &str) -> Option<Self> {
+    pub fn of(tag: &str) -> Option<Self> {
         let start = start(tag)?;
         let (prefix, mut rest) = tag.split_at(start);
         let mut numbers = [0; NUMBERS];

@@ -10,6 +10,9 @@
 //! probably gone unnoticed, times what each second of that costs the clients here, is what a question would save. Those that save
 //! most are asked, within a budget.
 //!
+//! A repository of which ever new tags are pulled will have another one, of which nobody here has heard: its list of tags is asked
+//! for, by the same reckoning and within the same budget, and what is new in it is looked at.
+//!
 //! [`Watch`] does nothing and does not know the time, so that a simulation can ask it too; [`Poller`] acts on it.
 
 mod anatomy;
@@ -22,6 +25,8 @@ mod memory;
 mod metrics;
 mod participation;
 mod poller;
+mod question;
+mod releases;
 mod rhythm;
 mod scouts;
 mod settings;
@@ -31,8 +36,9 @@ mod waves;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, Listed};
 pub use poller::{Hints, Look, Poller, TooMany};
+pub use question::Question;
 pub use settings::Settings;
 pub use subject::Subject;
 
@@ -42,14 +48,15 @@ use anatomy::Anatomy;
 use budget::Budget;
 use class::Classes;
 use followed::{Evidence, Followed};
+use releases::Releases;
 use rhythm::Rhythm;
 use scouts::{Scout, Scouts};
 use subject::Group;
 use waves::Waves;
 
 use crate::{
-    events::{Event, Kind, ManifestSeen, Millis, Request, Source, What},
-    oci::Digest,
+    events::{Event, Kind, ManifestSeen, Millis, Repository, Request, Source, What},
+    oci::{Digest, Tag},
 };
 
 /// Tags that are followed at most.
@@ -67,6 +74,14 @@ const LEAST: f32 = 2e-5;
 /// One in so many questions goes to who has not been looked at for longest: what is believed may be wrong.
 const NEGLECTED: u8 = 3;
 
+/// A list of tags that may be asked for.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    group: Group,
+    /// What the answer saves, in seconds that clients wait.
+    saves: f32,
+}
+
 /// All tags that are followed at one edge.
 #[derive(Debug)]
 pub struct Watch {
@@ -82,6 +97,7 @@ pub struct Watch {
     rhythm: Rhythm,
     waves: Waves,
     anatomy: Anatomy,
+    releases: Releases,
     /// Up to when everything has been reckoned.
     reckoned: Millis,
 }
@@ -100,6 +116,7 @@ impl Watch {
             rhythm: Rhythm::default(),
             waves: Waves::default(),
             anatomy: Anatomy::default(),
+            releases: Releases::default(),
             reckoned: 0,
         }
     }
@@ -144,26 +161,33 @@ impl Watch {
         self.hear(event);
     }
 
-    /// Which tags to ask for now, those first that save most. Their questions count as asked; [`Self::answered`] is told what
-    /// came of each.
-    pub fn due(&mut self, now: Millis) -> Vec<Subject> {
+    /// What to ask now, that first which saves most. It counts as asked; [`Self::answered`] and [`Self::listed`] are told what came
+    /// of it.
+    pub fn due(&mut self, now: Millis) -> Vec<Question> {
         self.reckon(now);
         self.budget.refill(now);
         if self.budget.is_spent() {
             return Vec::new();
         }
-        let mut due = Vec::new();
-        let (mut scouts, mut neglected) = (self.scouts(now), self.neglected(now));
+        let mut due = self.new_tags(now);
+        let (mut scouts, mut neglected, mut lists) = (self.scouts(now), self.neglected(now), self.lists(now));
         while !self.budget.is_spent() {
             self.turn = (self.turn + 1) % NEGLECTED;
-            let scout = if self.turn == 0 && !neglected.is_empty() { None } else { scouts.pop_best(LEAST) };
+            let is_for_neglected = self.turn == 0 && !neglected.is_empty();
+            let list = lists.last().copied();
+            let scout = if is_for_neglected { None } else { scouts.pop_best(list.map_or(LEAST, |list| list.saves)) };
+            if let Some(list) = list.filter(|_| scout.is_none() && !is_for_neglected) {
+                lists.pop();
+                due.extend(self.ask_for_list(list.group, now));
+                continue;
+            }
             let Some(place) = scout.or_else(|| neglected.pop()) else { break };
             let tag = &mut self.tags[place as usize];
             if tag.is_asked || !self.budget.spend(&tag.subject.repository.route, now) {
                 continue;
             }
             tag.is_asked = true;
-            due.push(tag.subject.clone());
+            due.push(Question::Tag(tag.subject.clone()));
             // It looks for its siblings too: a second one is worth what the first leaves unknown.
             scouts.damp(tag.group, 1.0 - tag.participation.chance(self.waves.typical()));
         }
@@ -175,7 +199,7 @@ impl Watch {
         if let Answer::Limited(pause) = answer {
             self.budget.keep_quiet(&subject.repository.route, at + pause.as_millis() as Millis);
         }
-        let Some(place) = self.places.get(subject).copied() else { return };
+        let Some(place) = self.places.get(subject).copied() else { return self.new_tag_answered(subject, at, answer) };
         match answer {
             Answer::Same => self.confirmed(place, at),
             Answer::Names(digest) => self.names(place, at, &digest),
@@ -183,6 +207,16 @@ impl Watch {
             Answer::Fixed => self.tags[place as usize].sleep(at, Duration::from_secs(86_400)),
             Answer::Failed | Answer::Limited(_) => self.tags[place as usize].failed(at),
         }
+    }
+
+    /// What came of asking for a list of tags, at `at`. How many new ones are to be looked at: they are due next.
+    pub fn listed(&mut self, repository: &Repository, at: Millis, listed: Listed) -> usize {
+        if let Listed::Limited(pause) = listed {
+            self.budget.keep_quiet(&repository.route, at + pause.as_millis() as Millis);
+        }
+        let places = &self.places;
+        let is_followed = |tag: &Tag| places.contains_key(&Subject { repository: repository.clone(), tag: tag.clone() });
+        self.releases.listed(Group::of(repository), at, listed, is_followed)
     }
 
     /// Takes over other settings; what has been learned stays.
@@ -357,6 +391,47 @@ impl Watch {
         scouts
     }
 
+    /// The new tags that lists have told of, as far as they may be asked for.
+    fn new_tags(&mut self, now: Millis) -> Vec<Question> {
+        let budget = &mut self.budget;
+        let new = self.releases.take_new(|subject| budget.spend(&subject.repository.route, now));
+        new.into_iter().map(Question::Tag).collect()
+    }
+
+    fn new_tag_answered(&mut self, subject: &Subject, at: Millis, answer: Answer) {
+        match answer {
+            Answer::Failed | Answer::Limited(_) => self.releases.missed(subject),
+            Answer::Fixed => self.releases.leave_alone(&subject.repository, at),
+            Answer::Same | Answer::Names(_) | Answer::Gone => {}
+        }
+    }
+
+    /// What each list of tags would save, the most last.
+    fn lists(&self, now: Millis) -> Vec<List> {
+        let mut lists = Vec::new();
+        if !self.settings.tag_lists {
+            return lists;
+        }
+        for (group, repository, late) in self.releases.late(now, self.settings.nearest) {
+            if self.settings.is_off(&repository.route) || self.budget.is_quiet(&repository.route, now) {
+                continue;
+            }
+            let members = self.groups.get(&group).into_iter().flatten();
+            let cost: f32 = members.map(|place| self.tags[*place as usize].demand.cost()).sum();
+            lists.extend(Some(List { group, saves: late * cost }).filter(|list| list.saves >= LEAST));
+        }
+        lists.sort_unstable_by(|one, other| one.saves.total_cmp(&other.saves).then(other.group.cmp(&one.group)));
+        lists
+    }
+
+    fn ask_for_list(&mut self, group: Group, now: Millis) -> Option<Question> {
+        let route = &self.groups.get(&group)?.first().map(|place| &self.tags[*place as usize])?.subject.repository.route;
+        if !self.budget.spend(route, now) {
+            return None;
+        }
+        self.releases.asked(group).map(Question::List)
+    }
+
     /// Who has not been looked at for too long, the longest last.
     fn neglected(&self, now: Millis) -> Vec<u32> {
         let Settings { nearest, farthest, .. } = &self.settings;
@@ -378,6 +453,7 @@ impl Watch {
         let place = self.tags.len() as u32;
         let tag = Followed::new(subject.clone(), at);
         self.groups.entry(tag.group).or_default().push(place);
+        self.releases.follow(&tag);
         self.tags.push(tag);
         self.places.insert(subject, place);
         place
@@ -410,5 +486,6 @@ impl Watch {
             self.places.insert(tag.subject.clone(), place as u32);
             self.groups.entry(tag.group).or_default().push(place as u32);
         }
+        self.releases.recount(&self.tags);
     }
 }

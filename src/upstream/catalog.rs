@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     UpstreamError,
     exchange::{Ask, Exchange},
-    links::Pages,
+    links::{ListBounds, Pages},
     operation::Operation,
     scope::Scope,
 };
@@ -17,7 +17,7 @@ impl Exchange {
         let url = self.url_below_v2("_catalog");
         let ask =
             Ask { operation: Operation::Catalog, method: Method::GET, url, scope: Scope::Catalog, accept: None, from: 0, told };
-        let mut pages = Pages::new(self, ask);
+        let mut pages = Pages::new(self, ask, ListBounds::WIDE);
         let mut names = Vec::new();
         while let Some(page) = pages.next().await? {
             let entries = match page.get("repositories") {

@@ -15,6 +15,7 @@ use super::{
     client::Client,
     credentials::CredentialSource,
     exchange::{Exchange, Places},
+    links::ListBounds,
     rate_limit::Quiet,
     realms::Realms,
     retry::{self, RetryBudget},
@@ -193,8 +194,12 @@ impl Origin for HttpOrigin {
         Box::pin(self.exchange.manifest_head(&self.told, name, reference))
     }
 
-    fn tags<'a>(&'a self, name: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
-        Box::pin(self.exchange.tags(&self.told, name))
+    fn tags_within<'a>(
+        &'a self,
+        name: &'a RepositoryName,
+        bounds: ListBounds,
+    ) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
+        Box::pin(self.exchange.tags(&self.told, name, bounds))
     }
 
     fn referrers<'a>(

@@ -15,10 +15,21 @@ use super::{
     exchange::{Ask, Exchange},
 };
 
-/// Limits of one list, over all pages.
-pub(super) const MAX_PAGES: usize = 1000;
-pub(super) const MAX_ENTRIES: usize = 100_000;
-const MAX_BYTES: usize = 16 << 20;
+/// How much of one list is read, over all pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListBounds {
+    /// Pages.
+    pub pages: usize,
+    /// Entries.
+    pub entries: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl ListBounds {
+    /// Whatever a client may be interested in.
+    pub const WIDE: Self = Self { pages: 1000, entries: 100_000, bytes: 16 << 20 };
+}
 
 /// The pages of one list, one after the other.
 #[derive(Debug)]
@@ -26,14 +37,13 @@ pub(super) struct Pages<'a> {
     exchange: &'a Exchange,
     ask: Option<Ask<'a>>,
     seen: HashSet<Url>,
-    bytes_left: usize,
-    entries: usize,
+    left: ListBounds,
 }
 
 impl<'a> Pages<'a> {
     /// `ask` is for the first page.
-    pub(super) fn new(exchange: &'a Exchange, ask: Ask<'a>) -> Self {
-        Self { exchange, ask: Some(ask), seen: HashSet::new(), bytes_left: MAX_BYTES, entries: 0 }
+    pub(super) fn new(exchange: &'a Exchange, ask: Ask<'a>, bounds: ListBounds) -> Self {
+        Self { exchange, ask: Some(ask), seen: HashSet::new(), left: bounds }
     }
 
     /// The next page's JSON; `None` after the last.
@@ -43,9 +53,10 @@ impl<'a> Pages<'a> {
     /// another origin.
     pub(super) async fn next(&mut self) -> Result<Option<Value>, UpstreamError> {
         let Some(mut ask) = self.ask.take() else { return Ok(None) };
-        if self.seen.len() >= MAX_PAGES {
+        let Some(pages) = self.left.pages.checked_sub(1) else {
             return Err(self.exchange.bad_answer("has a list of too many pages"));
-        }
+        };
+        self.left.pages = pages;
         if !self.seen.insert(ask.url.clone()) {
             return Err(self.exchange.bad_answer("has a list whose pages go in a circle"));
         }
@@ -55,8 +66,8 @@ impl<'a> Pages<'a> {
             return Err(self.exchange.bad_answer(&format!("answered a request for a list with status {status}")));
         }
         let next = next_page(answer.response.headers(), &ask.url)?;
-        let bytes = self.exchange.incoming(answer.response).collect(self.bytes_left, ask.operation.as_str()).await?;
-        self.bytes_left -= bytes.len();
+        let bytes = self.exchange.incoming(answer.response).collect(self.left.bytes, ask.operation.as_str()).await?;
+        self.left.bytes -= bytes.len();
         let page = serde_json::from_slice(&bytes).map_err(|_| self.exchange.bad_answer("sent a list that is not JSON"))?;
         self.ask = next.map(|url| {
             ask.url = url;
@@ -67,8 +78,9 @@ impl<'a> Pages<'a> {
 
     /// Counts the entries of a page.
     pub(super) fn count(&mut self, entries: usize) -> Result<(), UpstreamError> {
-        self.entries += entries;
-        if self.entries > MAX_ENTRIES { Err(self.exchange.bad_answer("has a list of too many entries")) } else { Ok(()) }
+        let left = self.left.entries.checked_sub(entries);
+        self.left.entries = left.ok_or_else(|| self.exchange.bad_answer("has a list of too many entries"))?;
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     UpstreamError, UpstreamErrorKind,
     exchange::{Ask, Exchange},
-    links::Pages,
+    links::{ListBounds, Pages},
     operation::Operation,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
@@ -28,7 +28,7 @@ impl Exchange {
             from: 0,
             told,
         };
-        let mut pages = Pages::new(self, ask);
+        let mut pages = Pages::new(self, ask, ListBounds::WIDE);
         // Registries without the API answer 404, 405, or 200 with a page for people.
         let first = match pages.next().await {
             Ok(page) => page.and_then(manifests_of),

@@ -6,17 +6,22 @@ use serde_json::Value;
 use super::{
     UpstreamError,
     exchange::{Ask, Exchange},
-    links::Pages,
+    links::{ListBounds, Pages},
     operation::Operation,
 };
 use crate::oci::RepositoryName;
 
 impl Exchange {
-    /// See [`super::Origin::tags`].
-    pub(super) async fn tags(&self, told: &HeaderMap, name: &RepositoryName) -> Result<Vec<String>, UpstreamError> {
+    /// See [`super::Origin::tags_within`].
+    pub(super) async fn tags(
+        &self,
+        told: &HeaderMap,
+        name: &RepositoryName,
+        bounds: ListBounds,
+    ) -> Result<Vec<String>, UpstreamError> {
         let url = self.url(name, "tags/list");
         let ask = Ask { operation: Operation::Tags, method: Method::GET, url, scope: name.into(), accept: None, from: 0, told };
-        let mut pages = Pages::new(self, ask);
+        let mut pages = Pages::new(self, ask, bounds);
         let mut tags = Vec::new();
         while let Some(page) = pages.next().await? {
             let Value::Object(mut page) = page else {

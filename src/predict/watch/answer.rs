@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::oci::Digest;
+use crate::oci::{Digest, Tag};
 
 /// What an upstream said of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,31 @@ pub enum Answer {
     Failed,
     /// Nothing: the upstream wants to be left alone for so long.
     Limited(Duration),
+}
+
+/// What an upstream said of a repository's tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// It has these.
+    Tags(Vec<Tag>),
+    /// Nothing of use: there are too many, or it tells no lists, or not of this repository.
+    Useless,
+    /// Nothing: the upstream is away.
+    Failed,
+    /// Nothing: the upstream wants to be left alone for so long.
+    Limited(Duration),
+}
+
+impl Listed {
+    /// As a word.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tags(_) => "tags",
+            Self::Useless => "useless",
+            Self::Failed => "failed",
+            Self::Limited(_) => "limited",
+        }
+    }
 }
 
 impl Answer {

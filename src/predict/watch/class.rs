@@ -37,10 +37,7 @@ struct Seen {
 impl Class {
     pub(super) fn of(tag: &Tag) -> Self {
         let text = tag.as_str();
-        let is_hash = |part: &str| {
-            part.len() >= 7 && part.bytes().all(|byte| byte.is_ascii_hexdigit()) && part.bytes().any(|byte| byte.is_ascii_digit())
-        };
-        if text.split(['-', '_', '.']).any(is_hash) {
+        if text.split(['-', '_', '.']).any(Self::is_hash) {
             return Self::Once;
         }
         let head = text.split(['-', '_']).next().unwrap_or_default();
@@ -52,6 +49,13 @@ impl Class {
             1 | 2 => Self::Line,
             _ => Self::Version,
         }
+    }
+}
+
+impl Class {
+    /// Whether a word of a tag is the beginning of a hash, or a date.
+    pub(super) fn is_hash(word: &str) -> bool {
+        word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.bytes().any(|byte| byte.is_ascii_digit())
     }
 }
 

@@ -5,7 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 
-use super::Answer;
+use super::{Answer, Listed};
 use crate::telemetry::Metrics;
 
 /// The metrics of one server.
@@ -16,6 +16,9 @@ pub(super) struct WatchMetrics {
     /// Hints that were acted on.
     pub(super) hints: Counter,
     answers: Family<Labels, Counter>,
+    lists: Family<Labels, Counter>,
+    /// New tags that lists have told of.
+    pub(super) new_tags: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +34,16 @@ impl WatchMetrics {
             registry.register("watch_tags", "Tags that are followed", ours.tags.clone());
             registry.register("watch_hints", "Hints that a tag may have moved, and that were acted on", ours.hints.clone());
             registry.register("watch_answers", "What upstreams were asked about tags, by what came of it", ours.answers.clone());
+            registry.register(
+                "watch_lists",
+                "Lists of tags that upstreams were asked for, by what came of it",
+                ours.lists.clone(),
+            );
+            registry.register(
+                "watch_new_tags",
+                "New tags that lists have told of, and that were looked at",
+                ours.new_tags.clone(),
+            );
         });
         ours
     }
@@ -38,5 +51,10 @@ impl WatchMetrics {
     /// A question was answered.
     pub(super) fn answered(&self, answer: Answer) {
         self.answers.get_or_create(&Labels { answer: answer.as_str() }).inc();
+    }
+
+    /// A list was asked for.
+    pub(super) fn listed(&self, listed: &Listed) {
+        self.lists.get_or_create(&Labels { answer: listed.as_str() }).inc();
     }
 }

@@ -10,9 +10,9 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{Answer, Settings, Subject, Watch, memory, metrics::WatchMetrics};
+use super::{Answer, Listed, Question, Settings, Subject, Watch, memory, metrics::WatchMetrics};
 use crate::{
-    events::{Millis, Subscription, now},
+    events::{Millis, Repository, Subscription, now},
     telemetry::Metrics,
 };
 
@@ -38,6 +38,9 @@ const MOST_HINTED: usize = 10_000;
 pub trait Look: fmt::Debug + Send + Sync + 'static {
     /// Asks what a tag names by now. Keeps the pauses that the upstream has imposed.
     fn look(&self, subject: Subject) -> BoxFuture<'static, Answer>;
+
+    /// Asks which tags a repository has by now, up to a bound. Keeps the pauses that the upstream has imposed.
+    fn list(&self, repository: Repository) -> BoxFuture<'static, Listed>;
 }
 
 /// A task that asks. Dropping it ends it.
@@ -60,6 +63,7 @@ pub struct TooMany;
 enum Order {
     Hint(Subject),
     Answered(Subject, Answer),
+    Listed(Repository, Listed),
     Settings(Settings),
 }
 
@@ -149,6 +153,7 @@ impl Task {
                 order = orders.recv() => match order {
                     Some(Order::Hint(subject)) => self.hinted(subject),
                     Some(Order::Answered(subject, answer)) => self.answered(&subject, answer),
+                    Some(Order::Listed(repository, listed)) => self.listed(&repository, listed),
                     Some(Order::Settings(settings)) => self.watch.reconfigure(settings),
                     None => return,
                 },
@@ -181,8 +186,8 @@ impl Task {
                 Err(_) => return false,
             }
         }
-        for subject in self.watch.due(now()) {
-            self.ask(subject);
+        for question in self.watch.due(now()) {
+            self.ask(question);
         }
         self.metrics.tags.set(self.watch.len() as i64);
         true
@@ -211,18 +216,21 @@ impl Task {
         }
         self.hinted.insert(subject.clone(), Hinted { not_before: time + BETWEEN_HINTS, again: false });
         self.metrics.hints.inc();
-        self.ask(subject);
+        self.ask(Question::Tag(subject));
     }
 
-    fn ask(&self, subject: Subject) {
+    fn ask(&self, question: Question) {
         let (look, places, orders) = (self.look.clone(), self.places.clone(), self.orders.clone());
         self.handle.spawn(async move {
             // It is never closed.
             let _place = places.acquire_owned().await;
-            let answer = look.look(subject.clone()).await;
+            let answered = match question {
+                Question::Tag(subject) => Order::Answered(subject.clone(), look.look(subject).await),
+                Question::List(repository) => Order::Listed(repository.clone(), look.list(repository).await),
+            };
             if let Some(orders) = orders.upgrade() {
                 // Without a receiver, nobody wants to know any more.
-                let _ = orders.send(Order::Answered(subject, answer)).await;
+                let _ = orders.send(answered).await;
             }
         });
     }
@@ -230,6 +238,12 @@ impl Task {
     fn answered(&mut self, subject: &Subject, answer: Answer) {
         self.metrics.answered(answer);
         self.watch.answered(subject, now(), answer);
+    }
+
+    fn listed(&mut self, repository: &Repository, listed: Listed) {
+        self.metrics.listed(&listed);
+        let new = self.watch.listed(repository, now(), listed);
+        self.metrics.new_tags.inc_by(new as u64);
     }
 }
 
@@ -239,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        events::{Bus, InProcess, Repository},
+        events::{Bus, InProcess},
         oci::{Algorithm, Digest},
     };
 
@@ -251,6 +265,10 @@ mod tests {
         fn look(&self, subject: Subject) -> BoxFuture<'static, Answer> {
             self.0.lock().push(subject);
             Box::pin(async { Answer::Names(Digest::of(Algorithm::Sha256, b"")) })
+        }
+
+        fn list(&self, _: Repository) -> BoxFuture<'static, Listed> {
+            Box::pin(async { Listed::Useless })
         }
     }
 

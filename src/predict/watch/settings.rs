@@ -13,9 +13,11 @@ pub struct Settings {
     pub requests_per_minute: u32,
     /// Questions a minute of one upstream.
     pub requests_per_minute_each: u32,
+    /// Whether repositories that release under new tags are asked for their lists of tags.
+    pub tag_lists: bool,
     /// Upstreams that are not asked.
     pub off: HashSet<Arc<str>>,
-    /// A tag is not asked for again before this.
+    /// A tag, or a list of tags, is not asked for again before this.
     pub nearest: Duration,
     /// After this a tag is worth a question, if any is left.
     pub farthest: Duration,
@@ -38,6 +40,7 @@ impl Default for Settings {
         Self {
             requests_per_minute: 60,
             requests_per_minute_each: 30,
+            tag_lists: true,
             off: HashSet::new(),
             nearest: Duration::from_secs(30),
             farthest: Duration::from_secs(3600),

@@ -1,5 +1,7 @@
 //! Made-up histories: what is found, and how soon.
 
+mod lists;
+
 use std::{collections::HashSet, sync::Arc};
 
 use super::*;
@@ -64,6 +66,15 @@ fn seen(subject: &Subject, at: Millis, named: &str, lowest: &str) -> Event {
 
 fn settings(per_minute: u32) -> Settings {
     Settings { requests_per_minute: per_minute, requests_per_minute_each: per_minute, ..Settings::default() }
+}
+
+/// The tags that are asked for; no lists are.
+fn due(watch: &mut Watch, now: Millis) -> Vec<Subject> {
+    let only_tags = |question| match question {
+        Question::Tag(subject) => subject,
+        Question::List(repository) => panic!("the list of {} is asked for", repository.name),
+    };
+    watch.due(now).into_iter().map(only_tags).collect()
 }
 
 /// A tag of a made-up world.
@@ -150,7 +161,7 @@ fn moves_are_found_sooner_than_by_going_round_evenly_as_often() {
                 }
             }
         }
-        watch.due(now).iter().map(|subject| places[subject]).collect()
+        due(&mut watch, now).iter().map(|subject| places[subject]).collect()
     });
     let mut next = 0;
     let (evenly, as_many) = delay(&made, DAYS, |_, _| {
@@ -174,13 +185,13 @@ fn when_a_tag_has_moved_its_siblings_are_asked_for_next() {
     let mut now = START;
     for _ in 0..60 {
         now += 60 * SECOND;
-        for subject in watch.due(now) {
+        for subject in due(&mut watch, now) {
             watch.answered(&subject, now, Answer::Same);
         }
     }
     watch.hear(&moved(&siblings[0], now, Some("second")));
     now += 60 * SECOND;
-    let due = watch.due(now);
+    let due = due(&mut watch, now);
     let first: Vec<_> = due.iter().take(2).collect();
     assert!(first.contains(&&siblings[1]) && first.contains(&&siblings[2]), "{due:?}");
 }
@@ -257,7 +268,7 @@ fn the_budget_holds_and_an_upstream_that_is_off_is_not_asked() {
     let mut asked = 0;
     for second in 0..7200 {
         let now = START + second * SECOND;
-        for subject in watch.due(now) {
+        for subject in due(&mut watch, now) {
             asked += 1;
             watch.answered(&subject, now, Answer::Same);
         }

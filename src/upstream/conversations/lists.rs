@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::super::{
-    Origin, UpstreamErrorKind,
+    ListBounds, Origin, UpstreamErrorKind,
     scripted::{Reply, Scripted, Seen, name},
 };
 use crate::oci::{Algorithm, Digest, Tag};
@@ -147,5 +147,22 @@ async fn an_empty_index_is_believed_and_a_failure_is_not_taken_for_one() {
     {
         let server = Scripted::start(move |_| Reply::new(status)).await;
         assert_eq!(server.origin().referrers(&name(), &subject()).await.unwrap_err().kind, kind);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_up_to_the_bounds_that_are_set() {
+    let server = Scripted::start(|seen| {
+        let reply = Reply::new(200).body(r#"{"tags":["a","b"]}"#);
+        if seen.target.ends_with("xx") { reply } else { reply.header("link", &format!("<{}x>; rel=next", seen.target)) }
+    })
+    .await;
+    let bounds = ListBounds { pages: 3, entries: 6, bytes: 1000 };
+    assert_eq!(server.origin().tags_within(&name(), bounds).await.unwrap().len(), 6);
+    for bounds in [ListBounds { pages: 2, ..bounds }, ListBounds { entries: 5, ..bounds }, ListBounds { bytes: 50, ..bounds }] {
+        let asked = server.seen().len();
+        let error = server.origin().tags_within(&name(), bounds).await.unwrap_err();
+        assert_eq!(error.kind, UpstreamErrorKind::BadAnswer, "{bounds:?}");
+        assert!(server.seen().len() - asked <= 3);
     }
 }

@@ -3,7 +3,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::{
     oci::{Digest, Reference},
-    upstream::{BlobStream, FetchedManifest, ManifestHead, UpstreamError},
+    upstream::{BlobStream, FetchedManifest, ListBounds, ManifestHead, UpstreamError},
 };
 
 /// Routing never asks an upstream anything.
@@ -27,7 +27,7 @@ impl Origin for Untouched {
     ) -> BoxFuture<'a, Result<Option<ManifestHead>, UpstreamError>> {
         unreachable!("routing asked for a manifest")
     }
-    fn tags<'a>(&'a self, _: &'a RepositoryName) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
+    fn tags_within<'a>(&'a self, _: &'a RepositoryName, _: ListBounds) -> BoxFuture<'a, Result<Vec<String>, UpstreamError>> {
         unreachable!("routing asked for tags")
     }
     fn referrers<'a>(
