@@ -34,6 +34,7 @@ mod routes;
 mod scrub;
 mod server;
 mod tags;
+mod texts;
 mod transport;
 mod uploads;
 mod warm;

@@ -17,7 +17,7 @@ use super::{
     graph, health, layers, notifications, predictions, purge,
     query::Query,
     routes::method_not_allowed,
-    scrub, warm,
+    scrub, texts, warm,
 };
 use crate::{oci::ErrorCode, registry::Collected, telemetry::CacheStatus};
 
@@ -123,7 +123,7 @@ pub(super) fn openapi() -> Answer {
     responses(
         (status = 200, description = "What was deleted, or would have been", body = GarbageReport),
         (status = 400, description = "A parameter is malformed"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]

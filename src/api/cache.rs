@@ -11,6 +11,7 @@ use super::{
     answer::Answer,
     error::ApiError,
     query::Query,
+    texts,
 };
 use crate::{
     oci::{Digest, ErrorCode},
@@ -163,8 +164,8 @@ pub struct PlaceReport {
     path = "/api/v1/cache",
     tag = "cache",
     responses(
-        (status = 200, description = "As of now", body = CacheReport),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 200, description = texts::NOW, body = CacheReport),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]
@@ -188,7 +189,7 @@ pub(super) fn usage(service: &Service, request: &HttpRequest) -> Result<Answer, 
     responses(
         (status = 200, description = "As of now; what changes its place meanwhile may be missing", body = BlobsReport),
         (status = 400, description = "A parameter is malformed"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]
@@ -206,9 +207,9 @@ pub(super) async fn blobs(service: &Service, request: &HttpRequest, query: &Quer
     tag = "cache",
     params(("digest" = String, Path, description = "Its digest, such as `sha256:…`")),
     responses(
-        (status = 200, description = "As of now", body = BlobDetails),
+        (status = 200, description = texts::NOW, body = BlobDetails),
         (status = 400, description = "This is no digest"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
         (status = 404, description = "Nothing is known of it"),
     ),
     security(("operator" = []))

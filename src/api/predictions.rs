@@ -10,6 +10,7 @@ use super::{
     cache::number,
     error::ApiError,
     query::Query,
+    texts,
 };
 use crate::{
     events::Repository,
@@ -41,10 +42,10 @@ const MOST_DECISIONS: usize = 10_000;
             status = 200,
             description = "`region`; `explanation`: content by content, how many requests are expected, whether it was worth fetching, \
                            and which features say so; `decisions`: what was decided, when, what became of it, and what it has cost; \
-                           `savings`: bytes and seconds by customer and reason since the start"
+                           `savings`: bytes and seconds by customer and reason, earlier runs included"
         ),
         (status = 400, description = "The image is malformed, or its upstream is unknown"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
         (status = 404, description = "Nothing is known of it"),
     ),
     security(("operator" = []))

@@ -13,6 +13,7 @@ use super::{
     error::ApiError,
     query::Query,
     routes::method_not_allowed,
+    texts,
 };
 use crate::{
     registry::{BytesFate, Purged, PurgedKind, Selection},
@@ -113,7 +114,7 @@ impl PurgeReport {
     responses(
         (status = 200, description = "What was forgotten, or would have been", body = PurgeReport),
         (status = 400, description = "The selection is malformed, names a hosted repository or an unknown upstream, or too much"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]

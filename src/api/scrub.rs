@@ -13,6 +13,7 @@ use super::{
     error::ApiError,
     query::Query,
     routes::method_not_allowed,
+    texts,
 };
 use crate::tiers::{ScrubRun, Scrubber};
 
@@ -113,7 +114,7 @@ pub(super) fn answer(service: &Service, request: &HttpRequest, query: &Query<'_>
     responses(
         (status = 200, description = "It is under way", body = ScrubReport),
         (status = 400, description = "A parameter is malformed"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]
@@ -135,8 +136,8 @@ fn begin(service: &Service, request: &HttpRequest, query: &Query<'_>) -> Result<
     path = "/api/v1/scrub",
     tag = "operation",
     responses(
-        (status = 200, description = "As of now", body = ScrubReport),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 200, description = texts::NOW, body = ScrubReport),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]

@@ -11,6 +11,7 @@ use super::{
     predictions::image,
     query::Query,
     routes::method_not_allowed,
+    texts,
 };
 use crate::prefetch::{Delivered, Order};
 
@@ -83,7 +84,7 @@ impl WarmReport {
     responses(
         (status = 200, description = "What was here, what was fetched, and what could not be had", body = WarmReport),
         (status = 400, description = "The image or a platform is malformed, or its upstream is unknown"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
     ),
     security(("operator" = []))
 )]

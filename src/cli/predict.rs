@@ -64,7 +64,7 @@ enum Question {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
-    /// What has been saved and wasted since the start
+    /// What has been saved and wasted, earlier runs included
     Savings,
 }
 

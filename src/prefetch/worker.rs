@@ -1,7 +1,8 @@
 //! Carries out what is decided.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures_util::{Stream, StreamExt, future, stream};
 use tokio::sync::mpsc;
 
 use super::{
@@ -16,6 +17,9 @@ use crate::{
 
 /// How long nothing happens before it is looked again whether something that waits may be begun: demand ends without a word.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Contents that are looked for at once: a look may wait for the disk.
+const LOOKS: usize = 16;
 
 /// What is offered.
 type Offers = mpsc::Receiver<Vec<Expected>>;
@@ -46,14 +50,22 @@ async fn idle(shared: &Shared) {
 
 /// Lets wait what is not here. A manifest leads to more, even when it is.
 async fn take(shared: &Arc<Shared>, offer: Vec<Expected>) {
-    for expected in offer {
-        if expected.kind == Kind::Manifest || !shared.warm.is_here(&expected).await {
-            let is_slow = shared.state.lock().add(expected.clone(), None, events::now());
-            if is_slow {
-                hurry(shared, expected);
-            }
+    let mut absent = pin!(absent(shared, offer));
+    while let Some(expected) = absent.next().await {
+        let is_slow = shared.state.lock().add(expected.clone(), None, events::now());
+        if is_slow {
+            hurry(shared, expected);
         }
     }
+}
+
+/// What is not here, in its order; a manifest, in any case.
+fn absent(shared: &Shared, offer: Vec<Expected>) -> impl Stream<Item = Expected> {
+    let looks = stream::iter(offer).map(async |expected| {
+        let is_absent = expected.kind == Kind::Manifest || !shared.warm.is_here(&expected).await;
+        is_absent.then_some(expected)
+    });
+    looks.buffered(LOOKS).filter_map(future::ready)
 }
 
 /// Hurries what is on its way already. Whoever began it notes what comes of it.
@@ -103,9 +115,8 @@ async fn lead_on(shared: &Shared, expected: &Expected, root: Option<Digest>, see
         return;
     }
     let led_to = shared.state.lock().led_to(expected, seen);
-    for next in led_to {
-        if next.kind == Kind::Manifest || !shared.warm.is_here(&next).await {
-            shared.state.lock().add(next, Some(root.unwrap_or(expected.digest)), events::now());
-        }
+    let mut absent = pin!(absent(shared, led_to));
+    while let Some(next) = absent.next().await {
+        shared.state.lock().add(next, Some(root.unwrap_or(expected.digest)), events::now());
     }
 }

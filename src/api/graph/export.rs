@@ -18,6 +18,7 @@ use super::{
         admin::authorize,
         answer::{Answer, NO_CACHE},
         error::ApiError,
+        texts,
     },
     graph_of,
 };
@@ -41,9 +42,9 @@ const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
     tag = "graph",
     responses(
         (status = 200, description = "Records, one a line", content_type = "application/x-ndjson"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
         (status = 404, description = "There is no graph here"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []))
 )]

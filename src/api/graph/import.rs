@@ -12,6 +12,7 @@ use super::{
         error::ApiError,
         request_body::RequestBody,
         routes::method_not_allowed,
+        texts,
     },
     broken, graph_of,
 };
@@ -75,9 +76,9 @@ pub struct Lacking {
     responses(
         (status = 200, description = "What became of them", body = ImportReport),
         (status = 400, description = "A line is too long"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
         (status = 404, description = "There is no graph here"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []))
 )]
@@ -121,9 +122,9 @@ pub(in crate::api) async fn import(service: &Service, request: &HttpRequest, bod
     responses(
         (status = 200, description = "Those that are lacking, 10,000 at most", body = Lacking),
         (status = 400, description = "The request is malformed, or names more than 10,000"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
+        (status = 401, description = texts::UNAUTHORIZED),
         (status = 404, description = "There is no graph here"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []))
 )]

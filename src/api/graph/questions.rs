@@ -1,6 +1,6 @@
 //! The questions, one after the other.
 
-use super::{ApiError, Question, bad, number};
+use super::{super::texts, ApiError, Question, bad, number};
 use crate::graph::queries::{self, Around, Bases, Bounds, Order, Ranking, Sharing, Statistics, Survey, Together, Top, Versions};
 
 /// How much there is, and how much of it is shared.
@@ -10,9 +10,9 @@ use crate::graph::queries::{self, Around, Bases, Bounds, Order, Ranking, Sharing
     tag = "graph",
     responses(
         (status = 200, description = "As of now, or a few seconds ago", body = Statistics),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong; without one, where `graph.public` is not set"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 401, description = texts::NOT_PUBLIC),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []), ())
 )]
@@ -31,16 +31,16 @@ pub(in crate::api) fn stats(question: &Question) -> Result<Statistics, ApiError>
     tag = "graph",
     params(
         ("of" = String, Query, description = "A layer or an image: `docker.io/library/nginx:1.27`, `docker.io/library/nginx@sha256:…`, `sha256:…`"),
-        ("platform" = Option<String>, Query, description = "Which image of an index; linux/amd64, or the first one, when absent"),
-        ("limit" = Option<usize>, Query, description = "How many at most: 20 when absent, never more than 1,000"),
-        ("offset" = Option<usize>, Query, description = "How many of the first are left out: at most 5,000"),
+        ("platform" = Option<String>, Query, description = texts::PLATFORM),
+        ("limit" = Option<usize>, Query, description = texts::LIMIT),
+        ("offset" = Option<usize>, Query, description = texts::OFFSET),
     ),
     responses(
-        (status = 200, description = "As of now", body = Sharing),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong; without one, where `graph.public` is not set"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Sharing),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::NOT_PUBLIC),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []), ())
 )]
@@ -56,14 +56,14 @@ pub(in crate::api) fn shares(question: &Question) -> Result<Sharing, ApiError> {
     tag = "graph",
     params(
         ("of" = String, Query, description = "An image: `docker.io/library/nginx:1.27`, `docker.io/library/nginx@sha256:…`, `sha256:…`"),
-        ("platform" = Option<String>, Query, description = "Which image of an index; linux/amd64, or the first one, when absent"),
+        ("platform" = Option<String>, Query, description = texts::PLATFORM),
     ),
     responses(
-        (status = 200, description = "As of now", body = Bases),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong; without one, where `graph.public` is not set"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Bases),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::NOT_PUBLIC),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []), ())
 )]
@@ -79,15 +79,15 @@ pub(in crate::api) fn bases(question: &Question) -> Result<Bases, ApiError> {
     tag = "graph",
     params(
         ("of" = String, Query, description = "A tag, or a content by its digest"),
-        ("limit" = Option<usize>, Query, description = "How many at most: 20 when absent, never more than 1,000"),
-        ("offset" = Option<usize>, Query, description = "How many of the first are left out: at most 5,000"),
+        ("limit" = Option<usize>, Query, description = texts::LIMIT),
+        ("offset" = Option<usize>, Query, description = texts::OFFSET),
     ),
     responses(
-        (status = 200, description = "As of now", body = Versions),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong; without one, where `graph.public` is not set"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Versions),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::NOT_PUBLIC),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []), ())
 )]
@@ -103,15 +103,15 @@ pub(in crate::api) fn versions(question: &Question) -> Result<Versions, ApiError
     tag = "graph",
     params(
         ("of" = String, Query, description = "A repository, or an image in it"),
-        ("limit" = Option<usize>, Query, description = "How many at most: 20 when absent, never more than 1,000"),
-        ("offset" = Option<usize>, Query, description = "How many of the first are left out: at most 5,000"),
+        ("limit" = Option<usize>, Query, description = texts::LIMIT),
+        ("offset" = Option<usize>, Query, description = texts::OFFSET),
     ),
     responses(
-        (status = 200, description = "As of now", body = Together),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Together),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::UNAUTHORIZED),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []))
 )]
@@ -128,15 +128,15 @@ pub(in crate::api) fn together(question: &Question) -> Result<Together, ApiError
     params(
         ("region" = String, Query, description = "The region, as `server.region` of an edge says"),
         ("sort" = Option<String>, Query, description = "What makes a layer valuable: `bytes` (how often it is asked for, halved every day, times its length; when absent) or `rate` (how often)"),
-        ("limit" = Option<usize>, Query, description = "How many at most: 20 when absent, never more than 1,000"),
-        ("offset" = Option<usize>, Query, description = "How many of the first are left out: at most 5,000"),
+        ("limit" = Option<usize>, Query, description = texts::LIMIT),
+        ("offset" = Option<usize>, Query, description = texts::OFFSET),
     ),
     responses(
-        (status = 200, description = "As of now", body = Top),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Top),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::UNAUTHORIZED),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []))
 )]
@@ -163,11 +163,11 @@ pub(in crate::api) fn top(question: &Question) -> Result<Top, ApiError> {
         ("limit" = Option<usize>, Query, description = "How many nodes at most: 100 when absent, never more than 1,000"),
     ),
     responses(
-        (status = 200, description = "As of now", body = Around),
-        (status = 400, description = "A parameter is missing or malformed, or names something that the question is not about"),
-        (status = 401, description = "The operator's token, which lies in `admin.json` in the data folder, is missing or wrong; without one, where `graph.public` is not set"),
-        (status = 404, description = "The graph does not know it, or this server keeps no graph"),
-        (status = 503, description = "The graph is being loaded"),
+        (status = 200, description = texts::NOW, body = Around),
+        (status = 400, description = texts::MALFORMED),
+        (status = 401, description = texts::NOT_PUBLIC),
+        (status = 404, description = texts::UNKNOWN),
+        (status = 503, description = texts::LOADING),
     ),
     security(("operator" = []), ())
 )]
