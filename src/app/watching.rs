@@ -100,3 +100,28 @@ fn of_failed_list(error: &RegistryError) -> Listed {
         _ => Listed::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Customer;
+
+    #[test]
+    fn customers_count_by_both_of_their_names() {
+        let pseudonyms = Pseudonyms::forgotten().unwrap();
+        let config = Config { customer: vec![Customer { name: "acme".to_owned(), weight: 4.0 }], ..Config::default() };
+        let weights = weights(&config, &pseudonyms);
+        let of = |name: &str| weights.get(name).copied();
+        assert_eq!([of("acme"), of(&pseudonyms.customer("acme")), of("other")], [Some(4.0), Some(4.0), None]);
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_or_forbidden_is_of_no_use_and_an_upstream_that_fails_is_asked_again() {
+        let listed = |kind| of_failed_list(&RegistryError::new(kind, "because"));
+        for useless in [RegistryErrorKind::NameUnknown, RegistryErrorKind::Denied, RegistryErrorKind::BadUpstreamAnswer] {
+            assert_eq!(listed(useless), Listed::Useless, "{useless:?}");
+        }
+        assert_eq!(listed(RegistryErrorKind::RateLimited), Listed::Limited(PAUSE));
+        assert_eq!(listed(RegistryErrorKind::Internal), Listed::Failed);
+    }
+}

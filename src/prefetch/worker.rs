@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Shared,
-    warm::{WarmError, Warmed},
+    warm::{Warm, WarmError, Warmed},
 };
 use crate::{
     events::{self, ManifestSeen},
@@ -50,7 +50,7 @@ async fn idle(shared: &Shared) {
 
 /// Lets wait what is not here. A manifest leads to more, even when it is.
 async fn take(shared: &Arc<Shared>, offer: Vec<Expected>) {
-    let mut absent = pin!(absent(shared, offer));
+    let mut absent = pin!(absent(&*shared.warm, offer));
     while let Some(expected) = absent.next().await {
         let is_slow = shared.state.lock().add(expected.clone(), None, events::now());
         if is_slow {
@@ -60,9 +60,9 @@ async fn take(shared: &Arc<Shared>, offer: Vec<Expected>) {
 }
 
 /// What is not here, in its order; a manifest, in any case.
-fn absent(shared: &Shared, offer: Vec<Expected>) -> impl Stream<Item = Expected> {
+fn absent(warm: &dyn Warm, offer: Vec<Expected>) -> impl Stream<Item = Expected> {
     let looks = stream::iter(offer).map(async |expected| {
-        let is_absent = expected.kind == Kind::Manifest || !shared.warm.is_here(&expected).await;
+        let is_absent = expected.kind == Kind::Manifest || !warm.is_here(&expected).await;
         is_absent.then_some(expected)
     });
     looks.buffered(LOOKS).filter_map(future::ready)
@@ -115,8 +115,82 @@ async fn lead_on(shared: &Shared, expected: &Expected, root: Option<Digest>, see
         return;
     }
     let led_to = shared.state.lock().led_to(expected, seen);
-    let mut absent = pin!(absent(shared, led_to));
+    let mut absent = pin!(absent(&*shared.warm, led_to));
     while let Some(next) = absent.next().await {
         shared.state.lock().add(next, Some(root.unwrap_or(expected.digest)), events::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+    use tokio::sync::Barrier;
+
+    use super::*;
+    use crate::{
+        events::Repository,
+        oci::{Algorithm, Reference},
+        prefetch::WarmedManifest,
+        upstream::PullBudget,
+    };
+
+    /// Has what is of an even size, and finds that out only when all `LOOKS` places are taken.
+    #[derive(Debug)]
+    struct Slow(Barrier);
+
+    impl Warm for Slow {
+        fn is_here<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, bool> {
+            Box::pin(async {
+                self.0.wait().await;
+                expected.size.is_multiple_of(2)
+            })
+        }
+
+        fn blob<'a>(&'a self, _: &'a Expected) -> BoxFuture<'a, Result<Warmed, WarmError>> {
+            unreachable!("it is only looked")
+        }
+
+        fn manifest<'a>(&'a self, _: &'a Expected) -> BoxFuture<'a, Result<WarmedManifest, WarmError>> {
+            unreachable!("it is only looked")
+        }
+
+        fn image<'a>(&'a self, _: &'a Repository, _: &'a Reference) -> BoxFuture<'a, Result<WarmedManifest, WarmError>> {
+            unreachable!("it is only looked")
+        }
+
+        fn pulls(&self, _: &str) -> Option<PullBudget> {
+            None
+        }
+
+        fn demand(&self) -> usize {
+            0
+        }
+
+        fn set_rate(&self, _: u64) {}
+    }
+
+    fn expected(size: usize, kind: Kind) -> Expected {
+        Expected {
+            digest: Digest::of(Algorithm::Sha256, &size.to_be_bytes()),
+            size: size as u64,
+            kind,
+            repository: Repository { route: "docker.io".into(), name: "library/a".parse().unwrap(), private: false },
+            customer: None,
+            reason: Reason::Moved,
+            probability: 0.5,
+            due: 0,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_are_looked_for_at_once_and_come_in_their_order() {
+        let warm = Slow(Barrier::new(LOOKS));
+        let mut offer: Vec<_> = (0..2 * LOOKS).map(|size| expected(size, Kind::Blob)).collect();
+        offer.insert(0, expected(100, Kind::Manifest));
+        let sizes = absent(&warm, offer).map(|expected| expected.size as usize).collect::<Vec<_>>();
+        let sizes = tokio::time::timeout(LOOK, sizes).await.expect("they are looked for at once");
+        let mut odd: Vec<_> = (0..2 * LOOKS).filter(|size| size % 2 == 1).collect();
+        odd.insert(0, 100);
+        assert_eq!(sizes, odd, "a manifest leads to more");
     }
 }

@@ -19,8 +19,8 @@ use harbinger::{
 use crate::{
     client::eventually,
     content::{Blob, Image, KIB},
-    proxy::{Setup, blob_path, manifest_path},
-    upstream::Upstream,
+    proxy::{Proxy, Setup, blob_path, manifest_path},
+    upstream::{LinkForm, Upstream},
 };
 
 const NAME: &str = "library/demo";
@@ -95,18 +95,33 @@ async fn a_new_tag_that_nobody_has_pulled_or_told_of_is_here_before_it_is_asked_
     as_acme(&manifest_path(NAME, "1.0.29")).await.is_exactly(&new.manifest.bytes);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_is_watched_is_shown_to_nobody() {
-    let upstream = Upstream::start().await;
-    let images: Vec<Image> = (0..30).map(|number| Image::new(number, &[KIB])).collect();
-    for (number, image) in images.iter().enumerate() {
-        upstream.holds_image(NAME, &format!("1.0.{number}"), image);
+/// A proxy through which thirty versions of one repository have been pulled.
+async fn after_many_versions(upstream: &Upstream) -> Proxy {
+    for number in 0..30 {
+        upstream.holds_image(NAME, &format!("1.0.{number}"), &Image::new(number, &[KIB]));
     }
-    let proxy = Setup::in_front_of(&upstream).with(watching_lists).start().await;
-    for number in 0..images.len() {
+    let proxy = Setup::in_front_of(upstream).with(watching_lists).start().await;
+    for number in 0..30 {
         let ask = proxy.ask("GET", &manifest_path(NAME, &format!("1.0.{number}")));
         assert_eq!(ask.header("X-Harbinger-Customer", "acme").send().await.status, 200);
     }
+    proxy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_too_long_is_read_up_to_a_bound_and_left_alone() {
+    let upstream = Upstream::start().await;
+    upstream.pages_tags(2, LinkForm::Relative);
+    let proxy = after_many_versions(&upstream).await;
+    let is_given_up = async || proxy.get("/metrics").await.text().contains(r#"harbinger_watch_lists_total{answer="useless"} 1"#);
+    eventually("the list is given up", is_given_up).await;
+    assert_eq!(upstream.count("GET", "/tags/list"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_watched_is_shown_to_nobody() {
+    let upstream = Upstream::start().await;
+    let proxy = after_many_versions(&upstream).await;
     eventually("the tags are listed", async || upstream.count("GET", "/tags/list") > 0).await;
     upstream.goes_down();
     proxy.get(&format!("/v2/{NAME}/tags/list")).await.is_error(&[502, 503, 504]);

@@ -16,7 +16,7 @@ use crate::{
 /// So many tags of a kind that are pulled here within a month, and the next one will be, too.
 const SEVERAL: u32 = 3;
 
-/// Lists that are remembered at most.
+/// Lists that are remembered at most: some 20 MB, if all are as long as can be.
 const LISTS: usize = 100;
 
 /// New tags of one list that are looked at: the newest.
