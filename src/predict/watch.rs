@@ -21,6 +21,7 @@ mod budget;
 mod class;
 mod demand;
 mod followed;
+mod lists;
 mod memory;
 mod metrics;
 mod participation;
@@ -55,8 +56,8 @@ use subject::Group;
 use waves::Waves;
 
 use crate::{
-    events::{Event, Kind, ManifestSeen, Millis, Repository, Request, Source, What},
-    oci::{Digest, Tag},
+    events::{Event, Kind, ManifestSeen, Millis, Request, Source, What},
+    oci::Digest,
 };
 
 /// Tags that are followed at most.
@@ -73,14 +74,6 @@ const LEAST: f32 = 2e-5;
 
 /// One in so many questions goes to who has not been looked at for longest: what is believed may be wrong.
 const NEGLECTED: u8 = 3;
-
-/// A list of tags that may be asked for.
-#[derive(Debug, Clone, Copy)]
-struct List {
-    group: Group,
-    /// What the answer saves, in seconds that clients wait.
-    saves: f32,
-}
 
 /// All tags that are followed at one edge.
 #[derive(Debug)]
@@ -207,16 +200,6 @@ impl Watch {
             Answer::Fixed => self.tags[place as usize].sleep(at, Duration::from_secs(86_400)),
             Answer::Failed | Answer::Limited(_) => self.tags[place as usize].failed(at),
         }
-    }
-
-    /// What came of asking for a list of tags, at `at`. How many new ones are to be looked at: they are due next.
-    pub fn listed(&mut self, repository: &Repository, at: Millis, listed: Listed) -> usize {
-        if let Listed::Limited(pause) = listed {
-            self.budget.keep_quiet(&repository.route, at + pause.as_millis() as Millis);
-        }
-        let places = &self.places;
-        let is_followed = |tag: &Tag| places.contains_key(&Subject { repository: repository.clone(), tag: tag.clone() });
-        self.releases.listed(Group::of(repository), at, listed, is_followed)
     }
 
     /// Takes over other settings; what has been learned stays.
@@ -389,47 +372,6 @@ impl Watch {
             scouts.add(*group, found, asked);
         }
         scouts
-    }
-
-    /// The new tags that lists have told of, as far as they may be asked for.
-    fn new_tags(&mut self, now: Millis) -> Vec<Question> {
-        let budget = &mut self.budget;
-        let new = self.releases.take_new(|subject| budget.spend(&subject.repository.route, now));
-        new.into_iter().map(Question::Tag).collect()
-    }
-
-    fn new_tag_answered(&mut self, subject: &Subject, at: Millis, answer: Answer) {
-        match answer {
-            Answer::Failed | Answer::Limited(_) => self.releases.missed(subject),
-            Answer::Fixed => self.releases.leave_alone(&subject.repository, at),
-            Answer::Same | Answer::Names(_) | Answer::Gone => {}
-        }
-    }
-
-    /// What each list of tags would save, the most last.
-    fn lists(&self, now: Millis) -> Vec<List> {
-        let mut lists = Vec::new();
-        if !self.settings.tag_lists {
-            return lists;
-        }
-        for (group, repository, late) in self.releases.late(now, self.settings.nearest) {
-            if self.settings.is_off(&repository.route) || self.budget.is_quiet(&repository.route, now) {
-                continue;
-            }
-            let members = self.groups.get(&group).into_iter().flatten();
-            let cost: f32 = members.map(|place| self.tags[*place as usize].demand.cost()).sum();
-            lists.extend(Some(List { group, saves: late * cost }).filter(|list| list.saves >= LEAST));
-        }
-        lists.sort_unstable_by(|one, other| one.saves.total_cmp(&other.saves).then(other.group.cmp(&one.group)));
-        lists
-    }
-
-    fn ask_for_list(&mut self, group: Group, now: Millis) -> Option<Question> {
-        let route = &self.groups.get(&group)?.first().map(|place| &self.tags[*place as usize])?.subject.repository.route;
-        if !self.budget.spend(route, now) {
-            return None;
-        }
-        self.releases.asked(group).map(Question::List)
     }
 
     /// Who has not been looked at for too long, the longest last.
