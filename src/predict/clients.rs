@@ -1,6 +1,8 @@
 //! Clients: what each has had from here, and whether it is just coming to life.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     running::Running,

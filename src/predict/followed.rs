@@ -1,6 +1,6 @@
 //! What is pulled here, and by whom: whose next version will be too.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{
     share::{Decayed, Share},

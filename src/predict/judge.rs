@@ -34,6 +34,8 @@ const HORIZON: Millis = DAY;
 
 const DAY: Millis = 86_400_000;
 
+const WEEK: Millis = 7 * DAY;
+
 /// Expectations that wait for their answer, at most.
 const MOST_OPEN: usize = 200_000;
 

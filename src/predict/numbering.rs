@@ -1,6 +1,8 @@
 //! Events become steps: everything that has a name gets a number.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
+
+use hashbrown::HashMap;
 
 use super::world::{Content, ContentId, Name, Step, What, World};
 use crate::{

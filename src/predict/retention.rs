@@ -5,7 +5,7 @@
 
 mod features;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{
     learn::Labels,

@@ -1,6 +1,6 @@
 //! What customers run now, as far as their pulls tell.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::world::{ContentId, Name, Step, What, World};
 

@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 
-use super::{DAY, features, features::Row};
+use super::{DAY, WEEK, features, features::Row};
 use crate::{
     events::Millis,
     predict::learn::{Fitting, LearnError, Pace, Quantity, Regression},
 };
 
 /// Arrivals that it is learned from: the last ones.
-const MOST_ROWS: usize = 5_000;
+const MOST_ROWS: usize = 2_000;
 
 /// Pulls the weights of standardised features towards 0.
 const PENALTY: f64 = 0.01;
 
-/// A regression that is fitted anew every day.
+/// A regression that is fitted anew every week, and every day at first.
 #[derive(Debug)]
 pub(super) struct Arrivals {
     /// Rows, and after how many seconds what they are about was asked for.
@@ -51,7 +51,7 @@ impl Arrivals {
             Some(Err(_)) | None => {}
         }
         if now >= self.fit_at && !self.fitting.is_under_way() {
-            self.fit_at = now + DAY;
+            self.fit_at = now + if self.lag.is_some() { WEEK } else { DAY };
             let rows: Vec<_> = self.rows.iter().copied().collect();
             self.fitting.begin(move || {
                 let rows: Vec<_> = rows.iter().map(|(row, lag)| (row.as_slice(), *lag)).collect();

@@ -1,12 +1,10 @@
 //! A model that is fitted anew every week to the last four, and decides while it is better than the one that learns from each answer.
 
-use super::{DAY, features};
+use super::{DAY, WEEK, features};
 use crate::{
     events::Millis,
     predict::learn::{Contest, Fitting, LearnError, Linear, LogisticSettings, Model, Pace, Window, fit_logistic},
 };
-
-const WEEK: Millis = 7 * DAY;
 
 /// Rows that it is fitted to at most. Of more, every second one is, or every fourth, and so on.
 const MOST_ROWS: usize = 20_000;

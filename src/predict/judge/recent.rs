@@ -1,6 +1,8 @@
 //! The last thoughts, so that they can be explained.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use super::features::Row;
 use crate::{

@@ -1,10 +1,8 @@
 //! What is still open, until it happens or its time is up.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, hash_map::Entry},
-    hash::Hash,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, hash::Hash};
+
+use hashbrown::{HashMap, hash_map::Entry};
 
 /// Questions of the form: does this happen within its time?
 ///

@@ -1,6 +1,8 @@
 //! What `serve` runs: the index of a disk tier.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+use hashbrown::HashMap;
 
 use super::{Policy, Setting};
 use crate::{
