@@ -102,6 +102,7 @@ struct Thought {
     needed: f64,
     decided_by: String,
     fetched: bool,
+    due: Option<Millis>,
     features: Vec<Feature>,
 }
 
@@ -182,10 +183,11 @@ fn explain(explanation: &Explanation) {
         println!("\n{}  {}  {here}  {requests:.2} requests expected within 6 h", content.digest, size(content.size));
         features("stays by", &content.kept_because);
         if let Some(thought) = &content.last_expected {
-            let Thought { reason, at, probability, needed, decided_by, fetched, .. } = thought;
+            let Thought { reason, at, probability, needed, decided_by, fetched, due, .. } = thought;
             let decided = if *fetched { "worth fetching" } else { "not worth fetching" };
+            let due = due.map_or_else(String::new, |due| format!(" by {}", time(due)));
             println!(
-                "  expected {} ({}): {probability:.2}, {needed:.2} needed: {decided} (by {decided_by})",
+                "  expected {} ({}){due}: {probability:.2}, {needed:.2} needed: {decided} (by {decided_by})",
                 time(*at),
                 reason.as_str()
             );

@@ -31,3 +31,17 @@ pub fn given(file: &Path) -> Result<Arc<dyn Model>, GivenError> {
     #[cfg(not(feature = "onnx"))]
     Err(GivenError::NotBuilt(file.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_says_what_to_do() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/predict/learn/onnx/three.onnx");
+        let said = given(&file).unwrap_err().to_string();
+        let cure =
+            if cfg!(feature = "onnx") { "was trained on features 7, this harbinger has features 1" } else { "--features onnx" };
+        assert!(said.starts_with(&file.display().to_string()) && said.contains(cure), "{said}");
+    }
+}
