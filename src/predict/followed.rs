@@ -59,16 +59,16 @@ impl Followed {
         }
     }
 
-    /// A tag of a line names a new image. Returns when that line was last pulled here, if it is followed.
-    pub(super) fn moved(&mut self, now: Millis, name: Name) -> Option<Millis> {
-        let interest = self.lines.get_mut(&Line::of(name))?;
-        interest.moves.add(now, HALF_LIFE, 1.0);
-        recent(interest.last?, now)
+    /// A tag of a line names a new image.
+    pub(super) fn moved(&mut self, now: Millis, name: Name) {
+        if let Some(interest) = self.lines.get_mut(&Line::of(name)) {
+            interest.moves.add(now, HALF_LIFE, 1.0);
+        }
     }
 
-    /// Whether anybody here pulls what a name is the next version of.
-    pub(super) fn is_followed(&self, name: Name, now: Millis) -> bool {
-        self.interest(name).last.is_some_and(|last| recent(last, now).is_some())
+    /// When what a name is the next version of was last pulled here, if it is followed.
+    pub(super) fn last(&self, name: Name, now: Millis) -> Option<Millis> {
+        recent(self.interest(name).last?, now)
     }
 
     /// When a customer last pulled a private line here, if it follows.

@@ -28,6 +28,9 @@ const PATIENCE: Millis = 600_000;
 /// What may wait for one manifest.
 const MOST_WAITING: usize = 64;
 
+/// What a manifest whose length is not known is taken to be, in bytes.
+const MANIFEST_BYTES: u64 = 4096;
+
 /// The number of this edge's region.
 const HERE: u16 = 0;
 
@@ -174,8 +177,7 @@ impl Foresight {
         let numbering = &self.numbering;
         let named = repository.zip(tag).and_then(|(repository, tag)| numbering.named(repository, tag));
         let digest = digest.copied().or(named)?;
-        let nowhere = Repository::hosted(&"x".parse().ok()?);
-        let manifest = numbering.likely(&digest, None, repository.unwrap_or(&nowhere));
+        let manifest = numbering.likely(&digest, None, repository);
         let contents = match numbering.image(&manifest) {
             Some(image) => numbering.world.layers(image).collect(),
             None => vec![numbering.known_content(&digest)?],
@@ -249,14 +251,15 @@ impl Foresight {
             self.places.set(content, true);
         }
         self.forecast.observe(&step, &self.numbering.world);
-        let expected = self.decide(&step, step.at, repository, customer);
+        self.observe(&step);
+        let expected = self.expected(repository, customer);
         let (Some(digest), true) = (digest, has_no_image(&step)) else { return expected };
         // What it names is not known. Where it matters, it is fetched to be read.
         if !here && !self.prophet.follows(&step) {
             return expected;
         }
         let client = if let events::What::Request(request) = &event.what { Some(request.client) } else { None };
-        let likely = self.numbering.likely(digest, client, repository);
+        let likely = self.numbering.likely(digest, client, Some(repository));
         self.wait(likely, Awaited { step, repository: repository.clone(), customer: customer.cloned() });
         // A client that has asked for an image has been given its manifest; after that of an index, it asks for another one.
         if here && likely == *digest {
@@ -284,14 +287,15 @@ impl Foresight {
         let Some(waiting) = self.awaited.remove(&seen.manifest.digest) else { return Vec::new() };
         let mut expected = Vec::new();
         for Awaited { mut step, repository, customer } in waiting {
-            let likely = self.numbering.likely(&seen.manifest.digest, None, &repository);
+            let likely = self.numbering.likely(&seen.manifest.digest, None, Some(&repository));
             let image = self.numbering.image(&likely);
             match &mut step.what {
                 What::Image { image: unknown, .. } | What::Moved { image: unknown, .. } => *unknown = image,
                 What::Layer { .. } => continue,
             }
             if image.is_some() {
-                expected.extend(self.decide(&step, now, &repository, customer.as_ref()));
+                self.understand(&step, now);
+                expected.extend(self.expected(&repository, customer.as_ref()));
             } else if likely != seen.manifest.digest {
                 // An index: the manifest for the likely platform comes next.
                 expected.push(manifest(&likely, &repository, customer.as_ref(), reason_for(&step), now));
@@ -301,12 +305,24 @@ impl Foresight {
         expected
     }
 
-    fn decide(&mut self, step: &Step, now: Millis, repository: &Repository, customer: Option<&Arc<str>>) -> Vec<Expected> {
+    /// Appends to `found` what is expected because of a step that happens.
+    fn observe(&mut self, step: &Step) {
         let Self { numbering, prophet, places, found, .. } = self;
         match step.what {
-            What::Moved { .. } => prophet.discover(step, now, &numbering.world, places, found),
+            What::Moved { .. } => prophet.discover(step, step.at, &numbering.world, places, found),
             _ => prophet.observe(step, &numbering.world, places, found),
         }
+    }
+
+    /// Appends to `found` what is expected because of a step that has happened, now that its image is known.
+    fn understand(&mut self, step: &Step, now: Millis) {
+        let Self { numbering, prophet, places, found, .. } = self;
+        prophet.understand(step, now, &numbering.world, places, found);
+    }
+
+    /// Takes out what was found, with its names.
+    fn expected(&mut self, repository: &Repository, customer: Option<&Arc<str>>) -> Vec<Expected> {
+        let Self { numbering, found, .. } = self;
         let expected = found.drain(..).filter_map(|candidate| {
             let content = numbering.world.contents[candidate.content as usize];
             Some(Expected {
@@ -327,9 +343,6 @@ impl Foresight {
         expected.collect()
     }
 }
-
-/// What a manifest whose length is not known is taken to be, in bytes.
-const MANIFEST_BYTES: u64 = 4096;
 
 fn manifest(digest: &Digest, repository: &Repository, customer: Option<&Arc<str>>, reason: Reason, now: Millis) -> Expected {
     Expected {

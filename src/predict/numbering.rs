@@ -90,7 +90,7 @@ impl Numbering {
                 return None;
             }
             events::What::TagMoved { repository, tag, digest: Some(digest) } => {
-                let (name, likely) = (self.tag(repository, tag, digest), self.likely(digest, None, repository));
+                let (name, likely) = (self.tag(repository, tag, digest), self.likely(digest, None, Some(repository)));
                 What::Moved { name, image: self.image(&likely) }
             }
             _ => return None,
@@ -116,10 +116,11 @@ impl Numbering {
 
     /// The manifest that is likely asked for next by whoever asks for `digest`: of an index, the one for the platform of that
     /// client, of the repository, or of anybody else. Of anything else, itself.
-    pub fn likely(&self, digest: &Digest, client: Option<u64>, repository: &Repository) -> Digest {
+    pub fn likely(&self, digest: &Digest, client: Option<u64>, repository: Option<&Repository>) -> Digest {
         let Some(children) = self.indexes.get(digest) else { return *digest };
         let client = client.and_then(|client| self.clients.0.get(&client));
-        let repository = self.repositories.0.get(&(repository.route.clone(), repository.name.clone()));
+        let number = |repository: &Repository| self.repositories.0.get(&(repository.route.clone(), repository.name.clone()));
+        let repository = repository.and_then(number);
         let Platforms { of_client, of_repository, of_anybody } = &self.platforms;
         let wanted =
             [client.and_then(|one| of_client.get(one)), repository.and_then(|one| of_repository.get(one)), of_anybody.as_ref()];
@@ -157,7 +158,7 @@ impl Numbering {
                 if let Some((_, platform)) = self.parents.get(&digest) {
                     self.platforms.note(client, name.repository, *platform);
                 }
-                let likely = self.likely(&digest, Some(request.client), &request.repository);
+                let likely = self.likely(&digest, Some(request.client), Some(&request.repository));
                 Some(What::Image { region, customer, client, name, image: self.image(&likely) })
             }
             _ => None,

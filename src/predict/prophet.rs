@@ -103,7 +103,7 @@ impl Prophet {
     /// Whether what a step names is expected here, by whoever follows it.
     pub fn follows(&self, step: &Step) -> bool {
         match step.what {
-            What::Moved { name, .. } => self.followed.is_followed(name, step.at),
+            What::Moved { name, .. } => self.followed.last(name, step.at).is_some(),
             What::Image { customer, name, .. } => self.followed.by(customer, name, step.at).is_some(),
             What::Layer { .. } => false,
         }
@@ -168,30 +168,47 @@ impl Prophet {
                 self.clients.given(step.at, client, content);
                 self.judge.asked_for(step.at, content, world.size(content), &mut self.followed);
             }
-            What::Image { region, customer, client, name, image } if region == self.settings.region => {
-                self.followed.pulled(step.at, customer, name);
-                let Some(image) = image else { return };
-                self.pulled(Pull { at: step.at, customer, client, name, image }, world, cache, found);
-            }
-            What::Image { customer, name, image: Some(image), .. }
-                if !self.lacks(Without::Regions) && !self.lacks(Without::Customers) =>
-            {
-                if let Some(last) = self.followed.by(customer, name, step.at) {
-                    let case = Case { reason: Reason::Elsewhere, now: step.at, name, customer: Some(customer), last, share: 0.0 };
-                    self.propose(&case, image, world, cache, found);
+            What::Image { region, customer, name, .. } => {
+                if region == self.settings.region {
+                    self.followed.pulled(step.at, customer, name);
                 }
+                self.understand(step, step.at, world, cache, found);
             }
-            _ => {}
+            What::Moved { .. } | What::Layer { .. } => {}
         }
     }
 
     /// It is `now`, and it is found out that a tag has moved.
     pub fn discover(&mut self, moved: &Step, now: Millis, world: &World, cache: &dyn Cache, found: &mut Vec<Candidate>) {
-        let What::Moved { name, image } = moved.what else { return };
-        let Some(last) = self.followed.moved(now, name) else { return };
-        let Some(image) = image else { return };
-        let case = Case { reason: Reason::Moved, now, name, customer: None, last, share: 0.0 };
-        self.propose(&case, image, world, cache, found);
+        if let What::Moved { name, .. } = moved.what {
+            self.followed.moved(now, name);
+            self.understand(moved, now, world, cache, found);
+        }
+    }
+
+    /// It is `now`, and it is known what image a step is about that was [observed](Self::observe) or [discovered](Self::discover)
+    /// before. Appends what is expected because of it to `found`, what is most urgent first.
+    pub fn understand(&mut self, step: &Step, now: Millis, world: &World, cache: &dyn Cache, found: &mut Vec<Candidate>) {
+        match step.what {
+            What::Image { region, customer, client, name, image: Some(image) } if region == self.settings.region => {
+                self.pulled(Pull { at: step.at, customer, client, name, image }, world, cache, found);
+            }
+            What::Image { customer, name, image: Some(image), .. }
+                if !self.lacks(Without::Regions) && !self.lacks(Without::Customers) =>
+            {
+                if let Some(last) = self.followed.by(customer, name, now) {
+                    let case = Case { reason: Reason::Elsewhere, now, name, customer: Some(customer), last, share: 0.0 };
+                    self.propose(&case, image, world, cache, found);
+                }
+            }
+            What::Moved { name, image: Some(image) } => {
+                if let Some(last) = self.followed.last(name, now) {
+                    let case = Case { reason: Reason::Moved, now, name, customer: None, last, share: 0.0 };
+                    self.propose(&case, image, world, cache, found);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn pulled(&mut self, pull: Pull, world: &World, cache: &dyn Cache, found: &mut Vec<Candidate>) {

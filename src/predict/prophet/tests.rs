@@ -118,6 +118,21 @@ fn a_new_version_is_expected_where_the_old_one_is_pulled() {
 }
 
 #[test]
+fn what_is_understood_later_is_expected_and_does_not_count_twice() {
+    let mut scene = Scene::new(&[9, 5], &[&[0], &[1]]);
+    let pull = |image| What::Image { region: HERE, customer: 0, client: 1, name: private(1, 0), image };
+    let moved = |image| What::Moved { name: private(1, 1), image };
+    let mut found = Vec::new();
+    assert_eq!(scene.observe(1, pull(None)), []);
+    scene.prophet.understand(&Step { at: 1, what: pull(Some(0)) }, 2, &scene.world, &scene.held, &mut found);
+    scene.prophet.discover(&Step { at: 3, what: moved(None) }, 3, &scene.world, &scene.held, &mut found);
+    scene.prophet.understand(&Step { at: 3, what: moved(Some(1)) }, 4, &scene.world, &scene.held, &mut found);
+    assert_eq!(told(&found), [(0, Reason::Pull), (1, Reason::Moved)]);
+    let interest = scene.prophet.followed.interest(private(1, 0));
+    assert_eq!((interest.pulls(3).round(), interest.moves(3).round()), (1.0, 1.0));
+}
+
+#[test]
 fn what_a_customer_pulls_elsewhere_is_expected_where_it_pulls_that_too() {
     let mut scene = Scene::new(&[9, 5], &[&[0], &[1]]);
     scene.pull(1, HERE, 7, 1, private(1, 0), 0);
