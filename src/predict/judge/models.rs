@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Answers that probabilities are calibrated to: those of a week, once there are so many, and at most.
-const CALIBRATED_TO: (usize, usize) = (500, 5_000);
+const CALIBRATED_TO: (usize, usize) = (500, 40_000);
 
 /// The name under which what was learned is kept.
 const NAME: &str = "expected";
