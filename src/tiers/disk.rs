@@ -184,9 +184,11 @@ impl Disk {
 
     /// Takes a content away whose bytes are wrong; the file is kept aside for a while. Blocks.
     pub fn quarantine(&self, digest: &Digest) {
-        self.shared.index.lock().remove(digest);
-        self.shared.open.invalidate(digest);
         self.shared.counts.evicted(&self.shared.name, Reason::Damaged, &[*digest]);
+        // In one step for whoever lists the files of earlier runs.
+        let mut index = self.shared.index.lock();
+        index.remove(digest);
+        self.shared.open.invalidate(digest);
         self.shared.quarantine.take(digest, &self.shared.path(digest));
     }
 
@@ -474,7 +476,8 @@ impl Shared {
         };
         let wanted = metadata.accessed().or_else(|_| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         let mut index = self.index.lock();
-        if index.size(&digest).is_none() {
+        // It may have been taken away since it was listed.
+        if index.size(&digest).is_none() && file.path().exists() {
             index.insert(digest, metadata.len(), wanted.elapsed().unwrap_or_default());
         }
     }
