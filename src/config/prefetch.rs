@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Prefetch {
     /// Whether anything is. Needs a restart.
     pub enabled: bool,
-    /// A model that says what is likely, as an ONNX file, instead of what is learned here. Needs a restart, and a build with the cargo
-    /// feature `onnx`. What is learned here goes on learning, and when the model's bytes are not asked for, a fixed rule decides.
+    /// A model that says what is likely, as an ONNX file, instead of what is learned here; it takes a build with the cargo feature
+    /// `onnx`. What is learned here goes on learning, and when the model's bytes are not asked for, a fixed rule decides. Needs a
+    /// restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// Bytes that may be fetched so in 24 hours, as a share of what clients were sent in them. The rest of an image that a client

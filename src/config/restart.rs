@@ -53,7 +53,9 @@ mod tests {
         new.server.customer_header = "x-team".to_owned();
         new.cache.max_fills = 1;
         new.logging.access = crate::config::AccessLog::Off;
+        new.prefetch.model = Some("model.onnx".into());
         let fixed = ["server.listen", "server.region", "server.customer_header", "server.min_write_rate"];
-        assert_eq!(old.restart_needed(&new), [&fixed[..], &["cache.max_fills", "storage.disk.limit", "logging.access"]].concat());
+        let others = ["cache.max_fills", "storage.disk.limit", "logging.access", "prefetch.model"];
+        assert_eq!(old.restart_needed(&new), [&fixed[..], &others].concat());
     }
 }

@@ -51,7 +51,7 @@ pub(super) use fitting::Fitting;
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxError, OnnxModel};
 pub use {
-    calibration::{Calibration, Isotonic, Platt, Recalibrated},
+    calibration::{Platt, Recalibrated},
     elastic_net::{Quantity, Regression},
     error::LearnError,
     fitting::Pace,

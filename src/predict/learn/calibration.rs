@@ -1,38 +1,11 @@
-//! Makes scores probabilities: of what is given 30 %, 30 % shall happen.
-//!
-//! Both ways keep the order of scores (isotonic calibration may tie some).
+//! Makes scores probabilities: of what is given 30 %, 30 % shall happen. The order of scores stays.
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use super::model::{logit, sigmoid};
 
-/// A function from scores to probabilities that never falls.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Calibration {
-    /// Scores are probabilities as they are.
-    None,
-    /// A logistic function of the log-odds.
-    Platt(Platt),
-    /// Whatever rises.
-    Isotonic(Isotonic),
-}
-
-impl Calibration {
-    /// The probability for a score.
-    pub fn apply(&self, score: f64) -> f64 {
-        match self {
-            Self::None => score,
-            Self::Platt(platt) => platt.apply(score),
-            Self::Isotonic(isotonic) => isotonic.apply(score),
-        }
-    }
-}
-
 /// Stretches and shifts log-odds: two numbers, so a few hundred labels are enough.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Platt {
     slope: f64,
     shift: f64,
@@ -79,70 +52,6 @@ impl Platt {
     /// The probability for a score.
     pub fn apply(self, score: f64) -> f64 {
         sigmoid(self.slope * logit(score) + self.shift)
-    }
-}
-
-/// Steps that never fall, joined by straight lines: pools neighbours that are out of order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Isotonic {
-    /// Score and probability, both rising.
-    knots: Vec<(f64, f64)>,
-}
-
-impl Isotonic {
-    /// Fits pairs in any order. With no pairs, scores stay as they are.
-    pub fn fit(pairs: impl Iterator<Item = (f64, bool)>) -> Self {
-        let mut pairs: Vec<_> = pairs.collect();
-        // Pooling neighbours needs neighbours: the order is part of the method (linfa's takes pairs as they come, and is wrong).
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut blocks: Vec<Block> = Vec::new();
-        for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
-            let mut block = Block::of(tied);
-            while let Some(before) = blocks.pop_if(|before| before.frequency() >= block.frequency()) {
-                block = before.joined(block);
-            }
-            blocks.push(block);
-        }
-        // Never quite sure: half a label of either outcome is added at the ends.
-        let room = 0.5 / (pairs.len() as f64 + 1.0);
-        let knots = blocks.iter().map(|block| (block.scores / block.count, block.frequency().clamp(room, 1.0 - room))).collect();
-        Self { knots }
-    }
-
-    /// The probability for a score.
-    pub fn apply(&self, score: f64) -> f64 {
-        let above = self.knots.partition_point(|&(knot, _)| knot < score);
-        match (above.checked_sub(1).and_then(|below| self.knots.get(below)), self.knots.get(above)) {
-            (None, None) => score,
-            (None, Some(&(_, only))) | (Some(&(_, only)), None) => only,
-            (Some(&(low, from)), Some(&(high, to))) => from + (to - from) * (score - low) / (high - low),
-        }
-    }
-}
-
-/// Neighbours that share a probability.
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    scores: f64,
-    positives: f64,
-    count: f64,
-}
-
-impl Block {
-    fn of(pairs: &[(f64, bool)]) -> Self {
-        Self {
-            scores: pairs.iter().map(|(score, _)| score).sum(),
-            positives: pairs.iter().filter(|(_, label)| *label).count() as f64,
-            count: pairs.len() as f64,
-        }
-    }
-
-    fn joined(self, other: Self) -> Self {
-        Self { scores: self.scores + other.scores, positives: self.positives + other.positives, count: self.count + other.count }
-    }
-
-    fn frequency(self) -> f64 {
-        self.positives / self.count
     }
 }
 
@@ -199,43 +108,23 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_bring_the_error_down_on_what_they_have_not_seen() {
+    fn the_error_comes_down_on_what_was_not_seen() {
         let pairs = too_sure(8_000);
         let (seen, unseen) = pairs.split_at(4_000);
         assert!(calibration_error(unseen) > 0.1);
-        let ways =
-            [Calibration::Platt(Platt::fit(seen.iter().copied())), Calibration::Isotonic(Isotonic::fit(seen.iter().copied()))];
-        for way in ways {
-            let calibrated: Vec<_> = unseen.iter().map(|&(score, label)| (way.apply(score), label)).collect();
-            assert!(calibration_error(&calibrated) < 0.03, "{way:?}: {}", calibration_error(&calibrated));
-        }
-        assert_eq!(Calibration::None.apply(0.3), 0.3);
-    }
-
-    #[test]
-    fn the_order_of_pairs_does_not_matter() {
-        let pairs: [(f64, bool); 5] = [(3.0, true), (1.0, false), (2.0, true), (5.0, true), (4.0, false)];
-        let mut sorted = pairs;
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let isotonic = Isotonic::fit(pairs.into_iter());
-        assert_eq!(isotonic, Isotonic::fit(sorted.into_iter()));
-        // 1 never, 2 to 4 two thirds of the time, 5 always; the ends keep a little doubt.
-        assert_eq!(isotonic.knots.iter().map(|knot| knot.0).collect::<Vec<_>>(), [1.0, 3.0, 5.0]);
-        assert!((isotonic.apply(3.0) - 2.0 / 3.0).abs() < 1e-12);
-        assert!(isotonic.apply(0.0) > 0.0 && isotonic.apply(9.0) < 1.0);
+        let platt = Platt::fit(seen.iter().copied());
+        let calibrated: Vec<_> = unseen.iter().map(|&(score, label)| (platt.apply(score), label)).collect();
+        assert!(calibration_error(&calibrated) < 0.03, "{platt:?}: {}", calibration_error(&calibrated));
     }
 
     #[test]
     fn probabilities_never_fall_as_scores_rise() {
-        let isotonic = Isotonic::fit(too_sure(500).into_iter());
         let platt = Platt::fit(too_sure(500).into_iter().map(|(score, label)| (score, !label)));
-        let rising = |f: &dyn Fn(f64) -> f64| (0..1_000).map(|i| f(f64::from(i) / 1_000.0)).collect::<Vec<_>>().is_sorted();
-        assert!(rising(&|score| isotonic.apply(score)) && rising(&|score| platt.apply(score)));
+        assert!((0..1_000).map(|i| platt.apply(f64::from(i) / 1_000.0)).collect::<Vec<_>>().is_sorted());
     }
 
     #[test]
     fn without_evidence_scores_stay_as_they_are() {
-        assert_eq!(Isotonic::fit(std::iter::empty()).apply(0.3), 0.3);
         assert!((Platt::fit(std::iter::empty()).apply(0.3) - 0.3).abs() < 1e-9);
         let mut recalibrated = Recalibrated::new(7, 1, (100, 1_000));
         (0..50).for_each(|_| recalibrated.learn(1, 0.9, false));

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn no_poisson_regression_of_linfa_is_used() {
-        // It does not converge on ten thousand rows, and its deviance is not the one its gradient belongs to.
+        // It does not converge on ten thousand rows, and its deviance is not the one its gradient belongs to. The same crate's
+        // isotonic regression takes pairs as they come, and is wrong when they are not sorted.
         let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         assert!(
             !manifest.contains("linfa-linear"),
