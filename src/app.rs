@@ -203,6 +203,9 @@ impl App {
             object.set_locations(locations);
         }
         self.prefetch.reconfigure(&config);
+        if let Some(predictor) = &self.predictor {
+            predictor.set_budget(learning::budget(&config));
+        }
         *self.shutdown_grace.lock() = config.server.shutdown_grace;
         Ok(self.config.restart_needed(&config))
     }

@@ -97,7 +97,7 @@ impl Learning {
             log: self.log_folder(config),
             pseudonyms: (config.demand_log.privacy == Privacy::Hashed && self.log.is_some()).then(|| self.pseudonyms.clone()),
             models: config.storage.data.join(MODELS),
-            budget: Budget { share: config.prefetch.share, floor: config.prefetch.floor.as_u64() },
+            budget: budget(config),
             model,
         };
         let (events, prefetch) = (self.bus.subscribe("predictor", PREDICTOR_QUEUE), prefetch.clone());
@@ -118,6 +118,11 @@ impl Learning {
             tracing::warn!(%error, "the last that the graph has learned is lost");
         }
     }
+}
+
+/// What may be fetched before it is asked for.
+pub(super) fn budget(config: &Config) -> Budget {
+    Budget { share: config.prefetch.share, floor: config.prefetch.floor.as_u64() }
 }
 
 fn open_graph(config: &Config, catalog: &Arc<Catalog>, bus: &InProcess, metrics: &Metrics) -> Result<Arc<Graph>, StartError> {

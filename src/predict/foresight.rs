@@ -133,6 +133,11 @@ impl Foresight {
         self.prophet.give(model);
     }
 
+    /// What may be fetched from now on.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.prophet.set_budget(budget);
+    }
+
     /// Takes the next event. Returns what is expected because of it, what is most urgent first.
     pub fn hear(&mut self, event: &Event) -> Vec<Expected> {
         let at = event.at;
@@ -217,7 +222,7 @@ impl Foresight {
         self.forecast.save(store)
     }
 
-    /// Takes over what another one has learned, which is of no use any more then; not what it remembers.
+    /// Takes over what another one has learned, which is of no use any more then, and its budget; not what it remembers.
     pub fn take_over(&mut self, other: &mut Self) {
         self.prophet.take_over(&mut other.prophet);
         self.forecast.forget();

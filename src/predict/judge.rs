@@ -56,7 +56,7 @@ pub(super) struct Judge {
     pub(super) models: Models,
     arrivals: Arrivals,
     guard: Guard,
-    price: Price,
+    pub(super) price: Price,
     recent: Recent,
     without: Option<Without>,
     /// Where rows are written to once their answer is known.

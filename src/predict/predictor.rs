@@ -54,7 +54,7 @@ pub struct PredictorSettings {
     pub pseudonyms: Option<Pseudonyms>,
     /// Where what has been learned is kept.
     pub models: PathBuf,
-    /// What may be fetched.
+    /// What may be fetched, until it is told otherwise.
     pub budget: Budget,
     /// Who says what is likely, instead of what is learned.
     pub model: Option<Arc<dyn Model>>,
@@ -94,6 +94,11 @@ impl Predictor {
         let thread = std::thread::Builder::new().name("predictor".to_owned());
         let thread = thread.spawn(move || own.run(&events, &offer))?;
         Ok(Self { shared, waker, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// What may be fetched from now on.
+    pub fn set_budget(&self, budget: Budget) {
+        self.shared.foresight.lock().set_budget(budget);
     }
 
     /// The region that it predicts for.

@@ -19,7 +19,7 @@ const HALF_LIFE: Millis = 86_400_000;
 
 #[derive(Debug)]
 pub(super) struct Price {
-    budget: Budget,
+    pub(super) budget: Budget,
     served: Decayed,
     spent: Decayed,
 }

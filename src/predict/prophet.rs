@@ -114,6 +114,11 @@ impl Prophet {
         self.judge.models.give(model);
     }
 
+    /// What may be fetched from now on.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.judge.price.budget = budget;
+    }
+
     /// Writes what it learns from to `out`, as [`RowWriter`](super::learn::RowWriter) does, until [`Self::finish_rows`].
     ///
     /// # Errors
@@ -152,9 +157,10 @@ impl Prophet {
         self.judge.models.save(store)
     }
 
-    /// Takes over what another one has learned, which is of no use any more then; not what it remembers.
+    /// Takes over what another one has learned, which is of no use any more then, and its budget; not what it remembers.
     pub fn take_over(&mut self, other: &mut Self) {
         std::mem::swap(&mut self.judge.models, &mut other.judge.models);
+        self.set_budget(other.judge.price.budget);
     }
 
     fn lacks(&self, knowledge: Without) -> bool {

@@ -192,6 +192,24 @@ fn what_never_comes_is_not_fetched_any_more_and_what_comes_is() {
 }
 
 #[test]
+fn another_budget_makes_things_dearer_at_once_and_is_taken_along() {
+    let mut scene = Scene::new(&[9_000, 9_000, 9_000, 9_000], &[&[0], &[1], &[2], &[3]]);
+    let needed = |scene: &Scene, content| scene.prophet.explain(content).unwrap().needed;
+    scene.pull(1, HERE, 0, 1, private(1, 0), 0);
+    scene.moved(2, private(1, 1), 1);
+    scene.prophet.set_budget(Budget { share: 0.0, floor: 1_000_000 });
+    scene.moved(3, private(1, 2), 2);
+    assert!(needed(&scene, 1) < 0.6 && needed(&scene, 2) > 1.0, "{} {}", needed(&scene, 1), needed(&scene, 2));
+
+    let mut anew = Scene::new(&[9_000, 9_000, 9_000], &[&[0], &[1], &[2]]);
+    anew.prophet.take_over(&mut scene.prophet);
+    anew.pull(4, HERE, 0, 1, private(1, 0), 0);
+    anew.moved(5, private(1, 1), 1);
+    anew.moved(6, private(1, 2), 2);
+    assert!(needed(&anew, 2) > 1.0, "{}", needed(&anew, 2));
+}
+
+#[test]
 fn a_pull_that_waited_to_be_understood_is_older_than_what_its_client_asked_for_since() {
     let mut scene = Scene::new(&[1, 1], &[&[0, 1]]);
     scene.layer(10, 1, 0);
