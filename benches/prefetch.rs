@@ -1,18 +1,27 @@
-//! What clients feel of prefetching: answers from the cache and from the upstream, with and without a full budget beside them, side
-//! by side.
+//! What clients feel of prefetching: answers from the cache and from the upstream, alone and with a full budget beside them, and, as
+//! controls, beside the same bytes downloaded past the cache by plain readers, thrown away or saved to the same disk; side by side.
 //!
-//! `cargo bench --bench prefetch [-- ROUNDS]`; ROUNDS is how many of each, 5 unless told. Requests leave by a timetable and count
-//! from when they should have left, so that an answer that is late makes the next ones late too.
+//! `cargo bench --bench prefetch [-- ROUNDS [RATE]]`; ROUNDS is how many of each, 5 unless told, and RATE what `prefetch.rate` is, for
+//! example 16MiB. Requests leave by a timetable and count from when they should have left, so that an answer that is late makes the
+//! next ones late too. An upstream is elsewhere and takes no processor from the cache: here it is a process of the lowest priority,
+//! which sends in pieces. What it and the bytes' way through the kernel cost nevertheless is what the controls show.
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    thread,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use bytesize::ByteSize;
 use harbinger::{
     app::App,
     config::{AccessLog, Config, Upstream},
@@ -38,23 +47,61 @@ const HIT: usize = 256 << 10;
 const MISS: usize = 64 << 10;
 const EXPECTED: usize = 4 << 20;
 
-/// How long the upstream thinks.
+/// How long the upstream thinks, and how much it sends at once.
 const FAR: Duration = Duration::from_millis(20);
+const PIECE: usize = 64 << 10;
+
+/// Connections of the control: as many as prefetching has.
+const PAST: usize = 4;
+
+/// The first argument of the process that is the upstream.
+const UPSTREAM: &str = "upstream";
 
 fn main() -> Outcome {
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(5);
-    let registry = Arc::new(Registry::new(rounds)?);
-    let address = registry.clone().listen()?;
-    tokio::runtime::Runtime::new()?.block_on(side_by_side(registry, address, rounds))
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_upstream = arguments.first().is_some_and(|argument| argument == UPSTREAM);
+    let mut told = arguments.iter().skip(usize::from(is_upstream));
+    let rounds = told.next().map_or(Ok(5), |rounds| rounds.parse())?;
+    let rate = told.next().map_or(Ok(Config::default().prefetch.rate), |rate| rate.parse())?;
+    let registry = Registry::new(rounds, rate);
+    if is_upstream {
+        return Ok(registry.listen()?);
+    }
+    let (mut upstream, address) = upstream(rounds, rate)?;
+    let outcome = tokio::runtime::Runtime::new()?.block_on(side_by_side(&registry, address, rounds, rate));
+    upstream.kill()?;
+    upstream.wait()?;
+    outcome
 }
 
-async fn side_by_side(registry: Arc<Registry>, upstream: SocketAddr, rounds: usize) -> Outcome {
-    let data = tempfile::tempdir()?;
+/// Starts the upstream.
+fn upstream(rounds: usize, rate: ByteSize) -> Outcome<(Child, SocketAddr)> {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(std::env::current_exe()?).args([UPSTREAM, &rounds.to_string(), &rate.as_u64().to_string()]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().ok_or("the upstream has no output")?).read_line(&mut address)?;
+    Ok((child, address.trim().parse()?))
+}
+
+/// What goes on beside the clients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Beside {
+    Nothing,
+    Prefetching,
+    Downloads,
+    Saves,
+}
+
+const ALL: [Beside; 4] = [Beside::Nothing, Beside::Prefetching, Beside::Downloads, Beside::Saves];
+
+async fn side_by_side(registry: &Registry, upstream: SocketAddr, rounds: usize, rate: ByteSize) -> Outcome {
+    let (data, saved) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.storage.data = data.path().to_owned();
     config.logging.access = AccessLog::Off;
-    config.prefetch.floor = bytesize::ByteSize::tib(1);
+    (config.prefetch.floor, config.prefetch.rate) = (ByteSize::tib(1), rate);
     config.upstream = vec![Upstream {
         url: Some(format!("http://{upstream}/").parse()?),
         allow_private_addresses: true,
@@ -62,24 +109,38 @@ async fn side_by_side(registry: Arc<Registry>, upstream: SocketAddr, rounds: usi
     }];
     let app = App::start(config).await?;
     let address = app.address();
-    let mut figures = [const { (Vec::new(), Vec::new()) }; 2];
-    let mut offers = registry.expected.chunks(registry.expected.len().div_ceil(rounds));
-    let mut misses = registry.misses.chunks(registry.misses.len().div_ceil(2 * rounds));
+    let mut figures = [const { (Vec::new(), Vec::new()) }; ALL.len()];
+    let mut offers = registry.expected.chunks(registry.expected.len() / rounds);
+    let mut misses = registry.misses.chunks(registry.misses.len() / (ALL.len() * rounds));
     // The first round only fills the cache.
     round(address, &registry.hits, &[]).await?;
     for _ in 0..rounds {
-        for (is_beside, (hits, missed)) in [false, true].into_iter().zip(&mut figures) {
+        let (offered, mut bytes) = (offers.next().unwrap_or_default(), 0);
+        for (beside, (hits, missed)) in ALL.into_iter().zip(&mut figures) {
             let before = prefetched(&app);
-            if is_beside {
-                app.prefetch().offer(offers.next().unwrap_or_default().iter().map(expected).collect::<Result<_, _>>()?);
-            }
+            let same = &offered[..offered.len().min(bytes as usize / EXPECTED)];
+            let downloads = match beside {
+                Beside::Nothing => Vec::new(),
+                Beside::Prefetching => {
+                    app.prefetch().offer(offered.iter().map(expected).collect::<Result<_, _>>()?);
+                    Vec::new()
+                }
+                Beside::Downloads => downloads(upstream, same, None),
+                Beside::Saves => downloads(upstream, same, Some(saved.path())),
+            };
             let waits = round(address, &registry.hits, misses.next().unwrap_or_default()).await?;
             hits.push(percentile(&waits.hits, 99));
             missed.push(percentile(&waits.misses, 99));
-            let rate = (prefetched(&app) - before) as f64 / ROUND.as_secs_f64() / 1e6;
-            let name = if is_beside { "beside" } else { "alone" };
+            if beside == Beside::Prefetching {
+                bytes = prefetched(&app) - before;
+            }
+            for download in downloads {
+                download.join().map_err(|_| "a download panicked")??;
+            }
+            let rate = if beside == Beside::Nothing { 0.0 } else { bytes as f64 / ROUND.as_secs_f64() / 1e6 };
             println!(
-                "  {name:<7} hits: median {:>8.0} us, 99th {:>8.0} us; misses: 99th {:>8.0} us; prefetched {rate:>6.1} MB/s",
+                "  {:<11} hits: median {:>6.0} us, 99th {:>6.0} us; misses: 99th {:>6.0} us; beside them {rate:>5.1} MB/s",
+                format!("{beside:?}").to_lowercase(),
                 percentile(&waits.hits, 50),
                 percentile(&waits.hits, 99),
                 percentile(&waits.misses, 99),
@@ -88,10 +149,38 @@ async fn side_by_side(registry: Arc<Registry>, upstream: SocketAddr, rounds: usi
         }
     }
     app.stop().await;
-    let [(hits_alone, misses_alone), (hits, misses)] = figures.map(|(hits, misses)| (median(hits), median(misses)));
-    println!("99th percentile beside prefetching at full budget, as a multiple of that alone (median of {rounds} rounds)");
-    println!("  hits {:.3}, misses {:.3}", hits / hits_alone, misses / misses_alone);
+    let [alone, beside, downloads, saves] = figures.map(|(hits, misses)| (median(hits), median(misses)));
+    println!("99th percentile beside prefetching at full budget, medians of {rounds} rounds, as a multiple of that");
+    for (of, (hits, misses)) in [("alone", alone), ("beside the same downloads", downloads), ("beside them, saved", saves)] {
+        println!("  {of:<26} hits {:.3}, misses {:.3}", beside.0 / hits, beside.1 / misses);
+    }
     Ok(())
+}
+
+/// Downloads contents past the cache, evenly over a round, and saves them in a folder.
+fn downloads(upstream: SocketAddr, contents: &[(Digest, usize)], folder: Option<&Path>) -> Vec<JoinHandle<Outcome>> {
+    let (contents, next, begun) = (Arc::<[_]>::from(contents), Arc::new(AtomicUsize::new(0)), Instant::now());
+    let download = move || {
+        let (contents, next, folder) = (contents.clone(), next.clone(), folder.map(Path::to_owned));
+        thread::spawn(move || {
+            let stream = TcpStream::connect(upstream)?;
+            let mut reader = BufReader::with_capacity(PIECE, stream.try_clone()?);
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some((digest, _)) = contents.get(number) else { return Ok(()) };
+                let due = begun + ROUND * number as u32 / contents.len() as u32;
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                if let Some(folder) = &folder {
+                    let mut file = File::create(folder.join(digest.to_string()))?;
+                    get(&stream, &mut reader, digest, &mut file)?;
+                    file.sync_data()?;
+                } else {
+                    get(&stream, &mut reader, digest, &mut io::sink())?;
+                }
+            }
+        })
+    };
+    std::iter::repeat_with(download).take(PAST).collect()
 }
 
 fn prefetched(app: &App) -> u64 {
@@ -152,14 +241,15 @@ fn client(address: SocketAddr, number: usize, hits: &[(Digest, usize)], misses: 
         let due = begun + pause * turn as u32 + pause * number as u32 / CLIENTS as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let miss = if turn % ONE_IN == 0 { misses.next() } else { None };
-        get(&stream, &mut reader, &miss.unwrap_or(hits[(turn + number) % hits.len()]).0)?;
+        let (digest, _) = miss.unwrap_or(hits[(turn + number) % hits.len()]);
+        get(&stream, &mut reader, &digest, &mut io::sink())?;
         let wait = due.elapsed().as_secs_f64() * 1e6;
         if miss.is_some() { waits.misses.push(wait) } else { waits.hits.push(wait) }
     }
     Ok(waits)
 }
 
-fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest) -> Outcome {
+fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest, to: &mut impl Write) -> Outcome {
     stream.write_all(format!("GET /v2/library/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
     let (mut line, mut length) = (String::new(), 0);
     let mut status = String::new();
@@ -180,7 +270,7 @@ fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest) -> Ou
     if status.split(' ').nth(1) != Some("200") {
         return Err(status.into());
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    io::copy(&mut reader.take(length), to)?;
     Ok(())
 }
 
@@ -194,18 +284,18 @@ struct Registry {
 }
 
 impl Registry {
-    fn new(rounds: usize) -> Outcome<Self> {
+    fn new(rounds: usize, rate: ByteSize) -> Self {
         let mut body = vec![0; EXPECTED];
         fastrand::Rng::with_seed(7).fill(&mut body);
         let mut registry = Self { body, contents: HashMap::new(), hits: Vec::new(), misses: Vec::new(), expected: Vec::new() };
         let seconds = ROUND.as_secs() as usize;
-        let missed = CLIENTS * EACH as usize * seconds / ONE_IN * 2 * rounds;
-        // As much as the default rate lets through, and a little more.
-        let beside = (80 << 20) * seconds * rounds / EXPECTED;
+        let missed = CLIENTS * EACH as usize * seconds / ONE_IN * ALL.len() * rounds;
+        // As much as the rate lets through, and a little more.
+        let beside = (rate.as_u64() as usize * seconds * 5 / 4).div_ceil(EXPECTED) * rounds;
         registry.hits = registry.make(0, 100, HIT);
         registry.misses = registry.make(1_000_000, missed, MISS);
         registry.expected = registry.make(2_000_000, beside, EXPECTED);
-        Ok(registry)
+        registry
     }
 
     fn make(&mut self, first: u64, count: usize, size: usize) -> Vec<(Digest, usize)> {
@@ -221,20 +311,24 @@ impl Registry {
         made
     }
 
-    fn listen(self: Arc<Self>) -> Outcome<SocketAddr> {
+    /// Prints where it listens, and answers until whoever has started it is gone.
+    fn listen(&self) -> io::Result<()> {
+        thread::spawn(|| {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            std::process::exit(0);
+        });
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        thread::spawn(move || {
+        println!("{}", listener.local_addr()?);
+        thread::scope(|scope| {
             for stream in listener.incoming().map_while(Result::ok) {
-                let registry = self.clone();
                 // A connection that breaks is the proxy's right.
-                thread::spawn(move || drop(registry.serve(&stream)));
+                scope.spawn(move || drop(self.serve(&stream)));
             }
         });
-        Ok(address)
+        Ok(())
     }
 
-    fn serve(&self, mut stream: &TcpStream) -> std::io::Result<()> {
+    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
         let mut lines = BufReader::new(stream).lines();
         while let Some(request) = lines.next().transpose()? {
             for line in lines.by_ref() {
@@ -250,7 +344,9 @@ impl Registry {
             };
             stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").as_bytes())?;
             stream.write_all(&number.to_be_bytes())?;
-            stream.write_all(&self.body[8..*size])?;
+            for piece in self.body[8..*size].chunks(PIECE) {
+                stream.write_all(piece)?;
+            }
         }
         Ok(())
     }

@@ -42,8 +42,8 @@ Examples:
   kubectl get pods -A -o jsonpath='{.items[*].spec.containers[*].image}' | tr ' ' '\\n' | sort -u | harbinger warm -
       Fetches whatever a cluster runs.
 
-The running server does it, as if a client pulled slowly: whoever pulls meanwhile goes first and joins what is on its way. What
-is here is not fetched again. The bytes count against the day's budget (prefetch.share and prefetch.floor), unless
+The running server does it, as if a client pulled slowly, at prefetch.rate: whoever pulls meanwhile goes first and joins what is
+on its way. What is here is not fetched again. The bytes count against the day's budget (prefetch.share and prefetch.floor), unless
 --beyond-budget says that they do not matter. Of an index, the images are fetched that were pulled of this repository before,
 or linux/amd64.")]
 pub struct Warm {

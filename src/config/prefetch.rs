@@ -22,7 +22,8 @@ pub struct Prefetch {
     /// Bytes that may be fetched so in 24 hours in any case.
     #[serde(serialize_with = "super::size::exact")]
     pub floor: ByteSize,
-    /// Bytes per second that all of it takes together, apart from the rest of an image that a client is pulling; 0 for no limit.
+    /// Bytes per second that all of it takes together, apart from the rest of an image that a client is pulling; 0 for no limit. The
+    /// more, the sooner things are here, and the longer one in a hundred answers waits.
     #[serde(serialize_with = "super::size::exact")]
     pub rate: ByteSize,
     /// Blob transfers under way at once for what is expected later; at one upstream never more than a quarter of its `max_concurrency`.
@@ -43,7 +44,7 @@ impl Default for Prefetch {
             model: None,
             share: 0.15,
             floor: ByteSize::gib(1),
-            rate: ByteSize::mib(64),
+            rate: ByteSize::mib(16),
             parallel: 4,
             pull_parallel: 16,
             pulls_share: 0.1,
