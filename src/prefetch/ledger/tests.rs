@@ -241,3 +241,12 @@ proptest! {
         prop_assert!(fates + ledger.unasked.count <= sum(|account| account.fetched));
     }
 }
+
+#[test]
+fn seconds_are_read_back_to_the_last_digit() {
+    for seconds in [0.101_332_299_999_999_99, 0.106_262_900_000_000_01] {
+        let account = Account { seconds_saved: seconds, ..Account::default() };
+        let text = serde_json::to_string(&account).unwrap();
+        assert_eq!(serde_json::from_str::<Account>(&text).unwrap().seconds_saved, seconds);
+    }
+}
