@@ -51,9 +51,6 @@ const EXPECTED: usize = 4 << 20;
 const FAR: Duration = Duration::from_millis(20);
 const PIECE: usize = 64 << 10;
 
-/// Connections of the control: as many as prefetching has.
-const PAST: usize = 4;
-
 /// The first argument of the process that is the upstream.
 const UPSTREAM: &str = "upstream";
 
@@ -63,6 +60,9 @@ fn main() -> Outcome {
     let mut told = arguments.iter().skip(usize::from(is_upstream));
     let rounds = told.next().map_or(Ok(5), |rounds| rounds.parse())?;
     let rate = told.next().map_or(Ok(Config::default().prefetch.rate), |rate| rate.parse())?;
+    if rounds == 0 || rate.as_u64() == 0 {
+        return Err("ROUNDS and RATE have to be more than nothing".into());
+    }
     let registry = Registry::new(rounds, rate);
     if is_upstream {
         return Ok(registry.listen()?);
@@ -180,7 +180,8 @@ fn downloads(upstream: SocketAddr, contents: &[(Digest, usize)], folder: Option<
             }
         })
     };
-    std::iter::repeat_with(download).take(PAST).collect()
+    // As many connections as prefetching has.
+    std::iter::repeat_with(download).take(Config::default().prefetch.parallel).collect()
 }
 
 fn prefetched(app: &App) -> u64 {

@@ -105,6 +105,26 @@ async fn what_is_expected_is_explained_to_the_operator_and_to_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_budget_that_is_reloaded_makes_what_is_expected_dearer() {
+    let (upstream, images) = (Upstream::start().await, [1, 2, 3].map(|seed| Image::new(seed, &[70 * KIB])));
+    upstream.holds_image(NAME, "latest", &images[0]);
+    let proxy = predicting(&upstream).await;
+    proxy.pull(NAME, "latest", &images[0]).await;
+    let needed = async |image: &Image| {
+        let what = format!("/api/v1/predictions?what={}", image.blobs[1].digest);
+        let told = proxy.as_operator("GET", &what).send().await.json();
+        told["explanation"]["contents"][0]["last_expected"]["needed"].as_f64()
+    };
+    upstream.holds_image(NAME, "latest", &images[1]);
+    assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
+    eventually("it is expected", async || needed(&images[1]).await.is_some_and(|needed| needed < 0.1)).await;
+    proxy.reload(|config| (config.prefetch.share, config.prefetch.floor) = (0.0, bytesize::ByteSize::b(1)));
+    upstream.holds_image(NAME, "latest", &images[2]);
+    proxy.get(&manifest_path(NAME, "latest")).await.is_exactly(&images[2].manifest.bytes);
+    eventually("it is dearer", async || needed(&images[2]).await.is_some_and(|needed| needed > 1.0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_learned_is_known_after_a_restart() {
     let (upstream, old, new) = (Upstream::start().await, Image::new(1, &[50 * KIB]), Image::new(2, &[70 * KIB]));
     upstream.holds_image(NAME, "latest", &old);
