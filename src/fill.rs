@@ -17,7 +17,8 @@
 //!
 //! Where there is leave to read the content, a bucket that edges share is asked before the upstream: see `supply`.
 //!
-//! What nobody waits for yet can be brought here as well, in less of a hurry: see `haste`.
+//! What nobody waits for yet can be brought here as well, in less of a hurry, and is written by threads that give way: see `haste`
+//! and `idle`.
 //!
 //! A file that is here already but may have changed where it lay is followed in the same way while it is hashed: see
 //! `verification`. No upstream is asked for it, so that it waits for no slot.
@@ -30,6 +31,7 @@ mod error;
 mod flight;
 mod follower;
 mod haste;
+mod idle;
 mod supply;
 mod transfer;
 mod verification;
@@ -52,6 +54,7 @@ use crate::{
 };
 use flight::{Cargo, Flight};
 use haste::Traffic;
+use idle::IdleThreads;
 
 /// Bytes at the end of a blob that nobody gets before the digest is right.
 pub const HOLD_BACK: u64 = 64 << 10;
@@ -113,6 +116,7 @@ struct Shared {
     ledger: Arc<dyn Ledger>,
     slots: Semaphore,
     traffic: Traffic,
+    idle: IdleThreads,
     flights: Mutex<Flights>,
 }
 
@@ -130,6 +134,7 @@ impl Fills {
                 ledger,
                 slots,
                 traffic: Traffic::new(),
+                idle: IdleThreads::new(),
                 flights: Mutex::default(),
             }),
         }

@@ -22,6 +22,9 @@ use crate::{
 /// Bytes written and hashed at once.
 const BATCH: usize = 1 << 20;
 
+/// Bytes of them after each of which a thread of no priority can be stopped: the kernel need not stop it within a call.
+const STRIDE: usize = 64 << 10;
+
 /// Brings the blob of a flight here.
 pub(super) async fn transfer(shared: &Shared, flight: &Arc<Flight>) -> Result<(), FillError> {
     let _slot = slot(shared, flight).await?;
@@ -104,12 +107,22 @@ async fn empty(spool: &Spool) -> io::Result<()> {
     tokio::task::spawn_blocking(move || file.set_len(0)).await.map_err(io::Error::other)?
 }
 
+/// Has work done that blocks: behind everything else as long as nobody is in a hurry for the flight.
+async fn behind<T: Send + 'static>(shared: &Shared, flight: &Flight, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let mut haste = flight.haste.subscribe();
+    if *haste.borrow() > Haste::Later {
+        return tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
+    }
+    // The sender lives in the flight.
+    shared.idle.run(work, haste.wait_for(|haste| *haste > Haste::Later).map(drop)).await
+}
+
 /// Lets the followers have the last piece of a verified content, and hands the spool to the tiers.
 async fn keep(shared: &Shared, flight: &Flight, spool: Spool, size: u64) {
     shared.ledger.verified(&flight.source, &flight.digest, size);
     flight.complete(size);
     // Whoever follows has the bytes; that they cannot be kept is no failure of the transfer.
-    match shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await {
+    match store(shared, flight, spool, size).await {
         Ok(()) => {
             flight.kept.send_replace(Some(true));
             shared.ledger.kept(&flight.digest, size);
@@ -117,6 +130,15 @@ async fn keep(shared: &Shared, flight: &Flight, spool: Spool, size: u64) {
         Err(error) if *flight.haste.borrow() < Haste::Now => tracing::debug!(digest = %flight.digest, %error, "not kept"),
         Err(error) => tracing::warn!(digest = %flight.digest, %error, "a verified content could not be kept"),
     }
+}
+
+async fn store(shared: &Shared, flight: &Flight, spool: Spool, size: u64) -> io::Result<()> {
+    let file = spool.file().clone();
+    if *flight.haste.borrow() == Haste::Later {
+        // The tier syncs it too, and finds nothing left to do.
+        behind(shared, flight, move || file.sync_data()).await??;
+    }
+    shared.tiers.store(&flight.digest, Content::Spool { spool, size }).await
 }
 
 /// Counts a transfer as under way for as long as it is, also when it is given up in the middle.
@@ -224,17 +246,18 @@ impl<'a> Reception<'a> {
             return Err(bad_answer("the upstream sent more than it had announced").into());
         }
         let (file, mut hasher, mut offset) = (spool.file().clone(), self.hasher.clone(), self.received);
-        let writing = tokio::task::spawn_blocking(move || {
-            for chunk in chunks {
-                if let Err(error) = Spool::write_at(&file, &chunk, offset) {
-                    return (hasher, offset, Err(error));
-                }
-                hasher.update(&chunk);
-                offset += chunk.len() as u64;
-            }
-            (hasher, offset, Ok(()))
+        let writing = behind(self.shared, self.flight, move || {
+            let mut strides = chunks.iter().flat_map(|chunk| chunk.chunks(STRIDE));
+            let result = strides.try_for_each(|stride| {
+                Spool::write_at(&file, stride, offset)?;
+                hasher.update(stride);
+                offset += stride.len() as u64;
+                Ok(())
+            });
+            // The chunks are freed elsewhere: nobody shall wait for an allocator whose lock a stopped thread holds.
+            (hasher, offset, result, chunks)
         });
-        let (hasher, offset, result) = writing.await.map_err(|error| Interruption::Spool(io::Error::other(error)))?;
+        let (hasher, offset, result, _) = writing.await.map_err(Interruption::Spool)?;
         (self.hasher, self.received) = (hasher, offset);
         self.breaks.over();
         self.flight.advance(offset);

@@ -108,6 +108,30 @@ async fn what_is_expected_later_keeps_to_a_rate() {
 }
 
 #[tokio::test]
+async fn what_is_expected_later_is_written_behind_the_rest_until_a_client_joins() {
+    let (world, waiting, soon) = (World::new(5 * MIB), World::new(6 * MIB), World::new(7 * MIB));
+    let idle = &world.fills.shared.idle;
+    let (release, gate) = tokio::sync::watch::channel(());
+    let stand = || {
+        let mut gate = gate.clone();
+        idle.run(move || Handle::current().block_on(gate.changed()), std::future::pending())
+    };
+    let mut standing = std::pin::pin!(futures_util::future::join(stand(), stand()));
+    assert!(futures_util::poll!(&mut standing).is_pending());
+    let (joined, left) =
+        (world.bring(Haste::Later), world.fills.bring(&waiting.digest, waiting.source(), Haste::Later, u64::MAX));
+    world.fills.bring(&soon.digest, soon.source(), Haste::Soon, u64::MAX).landed().await.unwrap();
+    let is_written = |coming: &Coming| coming.flight.progress.borrow().watermark > 0;
+    assert!(!is_written(&joined) && !is_written(&left), "no idle thread is free");
+    assert_eq!(read(world.join(), None).await, (world.content(None), Ok(())));
+    joined.landed().await.unwrap();
+    assert!(!is_written(&left));
+    release.send_replace(());
+    let _ = standing.await;
+    assert_eq!(left.landed().await.unwrap(), 6 * MIB);
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_not_fetched_for_nobody() {
     let world = World::new(3 * MIB);
     for folder in walk(world.folder.path()).into_iter().filter(|path| path.parent().is_some_and(|p| p.ends_with("spool"))) {
