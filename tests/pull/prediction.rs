@@ -3,7 +3,7 @@
 use harbinger::{
     events::Outcome,
     predict::Reason,
-    prefetch::{Decision, Verdict},
+    prefetch::{Decision, Savings, Verdict},
 };
 
 use crate::{
@@ -84,6 +84,28 @@ async fn a_tag_that_is_pulled_here_and_moves_brings_its_new_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_here_for_another_repository_is_asked_for_before_it_is_pulled() {
+    let (upstream, base) = (Upstream::start().await, Image::new(1, &[50 * KIB, 60 * KIB]));
+    let (old, new) = (Image::new(2, &[70 * KIB]), Image::on_top_of(&base, 3, &[80 * KIB]));
+    upstream.holds_image("library/base", "latest", &base);
+    upstream.holds_image(NAME, "latest", &old);
+    let proxy = predicting(&upstream).await;
+    proxy.pull("library/base", "latest", &base).await;
+    proxy.pull(NAME, "latest", &old).await;
+    upstream.holds_image(NAME, "latest", &new);
+    assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
+    fetched(&proxy, new.blobs.last().unwrap(), Reason::Moved).await;
+    let shared = &base.blobs[1..];
+    let asked = |method, blob: &Blob| upstream.count(method, &blob_path(NAME, blob));
+    eventually("the leave is asked for", async || shared.iter().all(|blob| asked("HEAD", blob) == 1)).await;
+    upstream.goes_down();
+    for blob in shared {
+        eventually("it may be read", async || proxy.get(&blob_path(NAME, blob)).await.status == 200).await;
+        assert_eq!(asked("GET", blob), 0, "it was here");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_expected_is_explained_to_the_operator_and_to_nobody_else() {
     let (upstream, image) = (Upstream::start().await, Image::new(1, &[50 * KIB]));
     upstream.holds_image(NAME, "v1", &image);
@@ -155,9 +177,10 @@ async fn what_was_fetched_before_a_restart_is_judged_after_it() {
     let after = proxy.prefetch().savings();
     assert_eq!((after.since, after.unasked, &after.accounts), (before.since, before.unasked, &before.accounts));
     proxy.pull(NAME, "latest", &new).await;
-    eventually("they were used", async || proxy.prefetch().savings().unasked.count == 0).await;
-    let used: u64 = proxy.prefetch().savings().accounts.iter().map(|row| row.account.used.count).sum();
-    assert!(used >= before.unasked.count, "{used}");
+    let moved = |savings: &Savings| {
+        savings.accounts.iter().filter(|row| row.reason == Reason::Moved).map(|row| row.account.used.count).sum::<u64>()
+    };
+    eventually("they were used", async || moved(&proxy.prefetch().savings()) == 3).await;
     // What another version has written is not guessed at.
     let setup = proxy.stop().await;
     let file = setup.data().join("savings.json");
