@@ -1,23 +1,19 @@
-//! What clients feel of prefetching: answers from the cache and from the upstream, alone and with a full budget beside them, and, as
-//! controls, beside the same bytes downloaded past the cache by plain readers, thrown away or saved to the same disk; side by side.
+//! What clients feel of prefetching: answers from the cache and from the upstream, alone and with a full budget beside them, in turn.
 //!
-//! `cargo bench --bench prefetch [-- ROUNDS [RATE]]`; ROUNDS is how many of each, 5 unless told, and RATE what `prefetch.rate` is, for
+//! `cargo bench --bench prefetch [-- ROUNDS [RATE]]`; ROUNDS is how many of each, 40 unless told, and RATE what `prefetch.rate` is, for
 //! example 16MiB. Requests leave by a timetable and count from when they should have left, so that an answer that is late makes the
-//! next ones late too. An upstream is elsewhere and takes no processor from the cache: here it is a process of the lowest priority,
-//! which sends in pieces. What it and the bytes' way through the kernel cost nevertheless is what the controls show.
+//! next ones late too. The interval is where nine of ten ratios lie when the rounds are drawn again with replacement: what else runs on
+//! a machine comes and goes by the round.
+//!
+//! An upstream is elsewhere, takes no processor from the cache, and sends no faster than its line: here it is a process of the lowest
+//! priority that sends in pieces by a timetable.
 
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,11 +25,12 @@ use harbinger::{
     oci::{Algorithm, Digest},
     predict::{Expected, Kind, Reason},
 };
+use indicatif::ProgressBar;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// How long a round is.
-const ROUND: Duration = Duration::from_secs(5);
+const ROUND: Duration = Duration::from_secs(3);
 
 /// Connections, and requests a second of each.
 const CLIENTS: usize = 8;
@@ -47,9 +44,13 @@ const HIT: usize = 256 << 10;
 const MISS: usize = 64 << 10;
 const EXPECTED: usize = 4 << 20;
 
-/// How long the upstream thinks, and how much it sends at once.
+/// How long the upstream thinks, how much it sends at once, and how often on one connection: by a line of 1 Gbit/s.
 const FAR: Duration = Duration::from_millis(20);
 const PIECE: usize = 64 << 10;
+const PAUSE: Duration = Duration::from_micros(524);
+
+/// How often the rounds are drawn again.
+const DRAWS: usize = 1000;
 
 /// The first argument of the process that is the upstream.
 const UPSTREAM: &str = "upstream";
@@ -58,7 +59,7 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_upstream = arguments.first().is_some_and(|argument| argument == UPSTREAM);
     let mut told = arguments.iter().skip(usize::from(is_upstream));
-    let rounds = told.next().map_or(Ok(5), |rounds| rounds.parse())?;
+    let rounds = told.next().map_or(Ok(40), |rounds| rounds.parse())?;
     let rate = told.next().map_or(Ok(Config::default().prefetch.rate), |rate| rate.parse())?;
     if rounds == 0 || rate.as_u64() == 0 {
         return Err("ROUNDS and RATE have to be more than nothing".into());
@@ -84,19 +85,8 @@ fn upstream(rounds: usize, rate: ByteSize) -> Outcome<(Child, SocketAddr)> {
     Ok((child, address.trim().parse()?))
 }
 
-/// What goes on beside the clients.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Beside {
-    Nothing,
-    Prefetching,
-    Downloads,
-    Saves,
-}
-
-const ALL: [Beside; 4] = [Beside::Nothing, Beside::Prefetching, Beside::Downloads, Beside::Saves];
-
 async fn side_by_side(registry: &Registry, upstream: SocketAddr, rounds: usize, rate: ByteSize) -> Outcome {
-    let (data, saved) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let data = tempfile::tempdir()?;
     let mut config = Config::default();
     config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.storage.data = data.path().to_owned();
@@ -108,80 +98,49 @@ async fn side_by_side(registry: &Registry, upstream: SocketAddr, rounds: usize, 
         ..Upstream::new("docker.io")
     }];
     let app = App::start(config).await?;
-    let address = app.address();
-    let mut figures = [const { (Vec::new(), Vec::new()) }; ALL.len()];
+    let (mut alone, mut beside, mut fetched) = (Vec::new(), Vec::new(), 0);
     let mut offers = registry.expected.chunks(registry.expected.len() / rounds);
-    let mut misses = registry.misses.chunks(registry.misses.len() / (ALL.len() * rounds));
+    let mut misses = registry.misses.chunks(registry.misses.len() / (2 * rounds));
     // The first round only fills the cache.
-    round(address, &registry.hits, &[]).await?;
-    for _ in 0..rounds {
-        let (offered, mut bytes) = (offers.next().unwrap_or_default(), 0);
-        for (beside, (hits, missed)) in ALL.into_iter().zip(&mut figures) {
-            let before = prefetched(&app);
-            let same = &offered[..offered.len().min(bytes as usize / EXPECTED)];
-            let downloads = match beside {
-                Beside::Nothing => Vec::new(),
-                Beside::Prefetching => {
-                    app.prefetch().offer(offered.iter().map(expected).collect::<Result<_, _>>()?);
-                    Vec::new()
-                }
-                Beside::Downloads => downloads(upstream, same, None),
-                Beside::Saves => downloads(upstream, same, Some(saved.path())),
-            };
-            let waits = round(address, &registry.hits, misses.next().unwrap_or_default()).await?;
-            hits.push(percentile(&waits.hits, 99));
-            missed.push(percentile(&waits.misses, 99));
-            if beside == Beside::Prefetching {
-                bytes = prefetched(&app) - before;
-            }
-            for download in downloads {
-                download.join().map_err(|_| "a download panicked")??;
-            }
-            let rate = if beside == Beside::Nothing { 0.0 } else { bytes as f64 / ROUND.as_secs_f64() / 1e6 };
+    round(app.address(), &registry.hits, &[]).await?;
+    let progress = ProgressBar::new(2 * rounds as u64);
+    for turn in 0..2 * rounds {
+        // None is always the first of two: alone, beside, beside, alone.
+        let is_beside = matches!(turn % 4, 1 | 2);
+        let before = prefetched(&app);
+        if is_beside {
+            app.prefetch().offer(offers.next().unwrap_or_default().iter().map(expected).collect::<Result<_, _>>()?);
+        }
+        let waits = round(app.address(), &registry.hits, misses.next().unwrap_or_default()).await?;
+        if is_beside {
+            fetched += prefetched(&app) - before;
+            beside.push(waits);
+        } else {
+            alone.push(waits);
+        }
+        settled(&app).await;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    app.stop().await;
+    println!("{rounds} rounds each, {:.1} MB/s prefetched", fetched as f64 / (ROUND * rounds as u32).as_secs_f64() / 1e6);
+    let kinds: [Waited; 3] = [
+        ("all", |waits| [&waits.hits[..], &waits.misses].concat()),
+        ("hits", |waits| waits.hits.clone()),
+        ("misses", |waits| waits.misses.clone()),
+    ];
+    for (name, of) in kinds {
+        let (alone, beside): (Vec<_>, Vec<_>) = (alone.iter().map(of).collect(), beside.iter().map(of).collect());
+        for percent in [50, 90, 99] {
+            let (without, with) = (percentile(&alone, percent), percentile(&beside, percent));
+            let (low, high) = interval(&alone, &beside, percent);
+            let ratio = with / without;
             println!(
-                "  {:<11} hits: median {:>6.0} us, 99th {:>6.0} us; misses: 99th {:>6.0} us; beside them {rate:>5.1} MB/s",
-                format!("{beside:?}").to_lowercase(),
-                percentile(&waits.hits, 50),
-                percentile(&waits.hits, 99),
-                percentile(&waits.misses, 99),
+                "{name:<7}{percent}th percentile {without:>6.0} us alone, {with:>6.0} us beside: {ratio:.3} ({low:.3} to {high:.3})"
             );
-            settled(&app).await;
         }
     }
-    app.stop().await;
-    let [alone, beside, downloads, saves] = figures.map(|(hits, misses)| (median(hits), median(misses)));
-    println!("99th percentile beside prefetching at full budget, medians of {rounds} rounds, as a multiple of that");
-    for (of, (hits, misses)) in [("alone", alone), ("beside the same downloads", downloads), ("beside them, saved", saves)] {
-        println!("  {of:<26} hits {:.3}, misses {:.3}", beside.0 / hits, beside.1 / misses);
-    }
     Ok(())
-}
-
-/// Downloads contents past the cache, evenly over a round, and saves them in a folder.
-fn downloads(upstream: SocketAddr, contents: &[(Digest, usize)], folder: Option<&Path>) -> Vec<JoinHandle<Outcome>> {
-    let (contents, next, begun) = (Arc::<[_]>::from(contents), Arc::new(AtomicUsize::new(0)), Instant::now());
-    let download = move || {
-        let (contents, next, folder) = (contents.clone(), next.clone(), folder.map(Path::to_owned));
-        thread::spawn(move || {
-            let stream = TcpStream::connect(upstream)?;
-            let mut reader = BufReader::with_capacity(PIECE, stream.try_clone()?);
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some((digest, _)) = contents.get(number) else { return Ok(()) };
-                let due = begun + ROUND * number as u32 / contents.len() as u32;
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                if let Some(folder) = &folder {
-                    let mut file = File::create(folder.join(digest.to_string()))?;
-                    get(&stream, &mut reader, digest, &mut file)?;
-                    file.sync_data()?;
-                } else {
-                    get(&stream, &mut reader, digest, &mut io::sink())?;
-                }
-            }
-        })
-    };
-    // As many connections as prefetching has.
-    std::iter::repeat_with(download).take(Config::default().prefetch.parallel).collect()
 }
 
 fn prefetched(app: &App) -> u64 {
@@ -193,7 +152,7 @@ async fn settled(app: &App) {
     let mut last = None;
     while last != Some(prefetched(app)) {
         last = Some(prefetched(app));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -209,6 +168,9 @@ fn expected(content: &(Digest, usize)) -> Outcome<Expected> {
         due: events::now(),
     })
 }
+
+/// Some of the requests of a round.
+type Waited = (&'static str, fn(&Waits) -> Vec<f64>);
 
 /// Microseconds that clients waited.
 #[derive(Default)]
@@ -243,14 +205,14 @@ fn client(address: SocketAddr, number: usize, hits: &[(Digest, usize)], misses: 
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let miss = if turn % ONE_IN == 0 { misses.next() } else { None };
         let (digest, _) = miss.unwrap_or(hits[(turn + number) % hits.len()]);
-        get(&stream, &mut reader, &digest, &mut io::sink())?;
+        get(&stream, &mut reader, &digest)?;
         let wait = due.elapsed().as_secs_f64() * 1e6;
         if miss.is_some() { waits.misses.push(wait) } else { waits.hits.push(wait) }
     }
     Ok(waits)
 }
 
-fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest, to: &mut impl Write) -> Outcome {
+fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest) -> Outcome {
     stream.write_all(format!("GET /v2/library/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
     let (mut line, mut length) = (String::new(), 0);
     let mut status = String::new();
@@ -271,7 +233,7 @@ fn get(mut stream: &TcpStream, reader: &mut impl BufRead, digest: &Digest, to: &
     if status.split(' ').nth(1) != Some("200") {
         return Err(status.into());
     }
-    io::copy(&mut reader.take(length), to)?;
+    io::copy(&mut reader.take(length), &mut io::sink())?;
     Ok(())
 }
 
@@ -290,7 +252,7 @@ impl Registry {
         fastrand::Rng::with_seed(7).fill(&mut body);
         let mut registry = Self { body, contents: HashMap::new(), hits: Vec::new(), misses: Vec::new(), expected: Vec::new() };
         let seconds = ROUND.as_secs() as usize;
-        let missed = CLIENTS * EACH as usize * seconds / ONE_IN * ALL.len() * rounds;
+        let missed = CLIENTS * EACH as usize * seconds / ONE_IN * 2 * rounds;
         // As much as the rate lets through, and a little more.
         let beside = (rate.as_u64() as usize * seconds * 5 / 4).div_ceil(EXPECTED) * rounds;
         registry.hits = registry.make(0, 100, HIT);
@@ -330,6 +292,7 @@ impl Registry {
     }
 
     fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
         let mut lines = BufReader::new(stream).lines();
         while let Some(request) = lines.next().transpose()? {
             for line in lines.by_ref() {
@@ -345,7 +308,9 @@ impl Registry {
             };
             stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").as_bytes())?;
             stream.write_all(&number.to_be_bytes())?;
-            for piece in self.body[8..*size].chunks(PIECE) {
+            let begun = Instant::now();
+            for (turn, piece) in (0..).zip(self.body[8..*size].chunks(PIECE)) {
+                thread::sleep((begun + PAUSE * turn).saturating_duration_since(Instant::now()));
                 stream.write_all(piece)?;
             }
         }
@@ -353,12 +318,21 @@ impl Registry {
     }
 }
 
-fn percentile(values: &[f64], percent: usize) -> f64 {
-    let mut values = values.to_vec();
+/// Of all rounds together.
+fn percentile<R: AsRef<[f64]>>(rounds: &[R], percent: usize) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().flat_map(AsRef::as_ref).copied().collect();
     values.sort_by(f64::total_cmp);
     values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
-fn median(values: Vec<f64>) -> f64 {
-    percentile(&values, 50)
+/// Where nine of ten ratios of percentiles lie when the rounds are drawn again.
+fn interval(alone: &[Vec<f64>], beside: &[Vec<f64>], percent: usize) -> (f64, f64) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut draw = |rounds: &[Vec<f64>]| {
+        let drawn: Vec<_> = rounds.iter().map(|_| &rounds[random.usize(..rounds.len())]).collect();
+        percentile(&drawn, percent)
+    };
+    let mut ratios: Vec<f64> = (0..DRAWS).map(|_| draw(beside) / draw(alone)).collect();
+    ratios.sort_by(f64::total_cmp);
+    (ratios[DRAWS / 20], ratios[DRAWS - DRAWS / 20 - 1])
 }
