@@ -33,35 +33,35 @@ impl IdleThreads {
     /// be long before it is begun, and not once it is. Dropping this does not end it.
     ///
     /// # Errors
-    /// When the work panics, or the server is about to end.
+    /// When the work panics.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
         hurried: impl Future<Output = ()>,
     ) -> io::Result<T> {
         let (sender, done) = oneshot::channel();
-        // Whoever takes it first does it.
         let work = Arc::new(Mutex::new(Some(move || drop(sender.send(work())))));
-        let left = Arc::downgrade(&work);
-        let begin = move || {
-            let taken = work.lock().take();
-            taken.into_iter().for_each(|work| work());
-        };
+        let offered = work.clone();
         match &self.runtime {
-            Some(runtime) => drop(runtime.spawn_blocking(begin)),
-            None => drop(spawn_blocking(begin)),
+            Some(runtime) => drop(runtime.spawn_blocking(move || take_up(&offered))),
+            None => drop(spawn_blocking(move || take_up(&offered))),
         }
         let done = match select(done, pin!(hurried)).await {
             Either::Left((done, _)) => done,
             Either::Right(((), done)) => {
-                spawn_blocking(move || {
-                    let taken = left.upgrade().and_then(|work| work.lock().take());
-                    taken.into_iter().for_each(|work| work());
-                });
+                spawn_blocking(move || take_up(&work));
                 done.await
             }
         };
         done.map_err(io::Error::other)
+    }
+}
+
+/// Does work, unless somebody else has taken it.
+fn take_up(work: &Mutex<Option<impl FnOnce()>>) {
+    let taken = work.lock().take();
+    if let Some(work) = taken {
+        work();
     }
 }
 
@@ -148,6 +148,12 @@ mod tests {
             drop(release);
         };
         assert_eq!(threads.run(work, hurried).await.unwrap().as_deref(), Some("fill-idle"));
+    }
+
+    #[tokio::test]
+    async fn without_them_work_is_done_among_the_rest() {
+        let place = IdleThreads { runtime: None }.run(place, pending()).await.unwrap();
+        assert_ne!(place.as_deref(), Some("fill-idle"));
     }
 
     #[tokio::test]

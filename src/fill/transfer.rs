@@ -109,11 +109,10 @@ async fn empty(spool: &Spool) -> io::Result<()> {
 
 /// Has work done that blocks: behind everything else as long as nobody is in a hurry for the flight.
 async fn behind<T: Send + 'static>(shared: &Shared, flight: &Flight, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let mut haste = flight.haste.subscribe();
-    if *haste.borrow() > Haste::Later {
+    if *flight.haste.borrow() > Haste::Later {
         return tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
     }
-    // The sender lives in the flight.
+    let mut haste = flight.haste.subscribe();
     shared.idle.run(work, haste.wait_for(|haste| *haste > Haste::Later).map(drop)).await
 }
 

@@ -84,28 +84,6 @@ async fn a_tag_that_is_pulled_here_and_moves_brings_its_new_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_here_for_another_repository_is_asked_for_before_it_is_pulled() {
-    let (upstream, base) = (Upstream::start().await, Image::new(1, &[50 * KIB, 60 * KIB]));
-    let (old, new) = (Image::new(2, &[70 * KIB]), Image::on_top_of(&base, 3, &[80 * KIB]));
-    upstream.holds_image("library/base", "latest", &base);
-    upstream.holds_image(NAME, "latest", &old);
-    let proxy = predicting(&upstream).await;
-    proxy.pull("library/base", "latest", &base).await;
-    proxy.pull(NAME, "latest", &old).await;
-    upstream.holds_image(NAME, "latest", &new);
-    assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
-    fetched(&proxy, new.blobs.last().unwrap(), Reason::Moved).await;
-    let shared = &base.blobs[1..];
-    let asked = |method, blob: &Blob| upstream.count(method, &blob_path(NAME, blob));
-    eventually("the leave is asked for", async || shared.iter().all(|blob| asked("HEAD", blob) == 1)).await;
-    upstream.goes_down();
-    for blob in shared {
-        eventually("it may be read", async || proxy.get(&blob_path(NAME, blob)).await.status == 200).await;
-        assert_eq!(asked("GET", blob), 0, "it was here");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_expected_is_explained_to_the_operator_and_to_nobody_else() {
     let (upstream, image) = (Upstream::start().await, Image::new(1, &[50 * KIB]));
     upstream.holds_image(NAME, "v1", &image);

@@ -1,8 +1,6 @@
 //! Having contents here that nobody has asked for yet. The rule of links holds as for any pull.
 
-use futures_util::{StreamExt, stream};
-
-use super::{Proxied, RegistryError, RegistryErrorKind, Repository, blobs::source, negative, repository, tags::Need};
+use super::{Proxied, RegistryError, RegistryErrorKind, blobs::source, negative, repository, tags::Need};
 use crate::{
     events::ManifestSeen,
     fill::Leave,
@@ -12,9 +10,6 @@ use crate::{
     tiers::Wanted,
     upstream::Target,
 };
-
-/// Questions about what one manifest names, at once.
-const QUESTIONS: usize = 4;
 
 impl Proxied {
     /// Whether a content is here and has a link.
@@ -74,39 +69,8 @@ impl Proxied {
         Ok(if joined { Warmed::Joined } else { Warmed::Fetched { bytes, pulls: 0 } })
     }
 
-    /// Has a manifest here, and reads it. Then asks for the leave to read what it names and is here because of other repositories:
-    /// whoever pulls the image would have to wait for each answer. That goes on by itself.
+    /// Has a manifest here, and reads it.
     pub(in crate::registry) async fn warm_manifest(
-        &self,
-        target: &Target,
-        reference: &Reference,
-        wanted: &Wanted,
-    ) -> Result<(Warmed, ManifestSeen), RegistryError> {
-        let (warmed, seen) = self.bring_manifest(target, reference, wanted).await?;
-        let named: Vec<Digest> = seen.config.iter().chain(&seen.layers).map(|content| content.digest).collect();
-        let (proxied, target) = (self.clone(), target.clone());
-        self.shared.handle.spawn(async move {
-            let (proxied, repository) = (&proxied, &repository(&target));
-            let questions = stream::iter(named).for_each_concurrent(QUESTIONS, async |digest| {
-                if let Err(error) = proxied.ask_if_here(&target, repository, &digest).await {
-                    tracing::debug!(%digest, repository = %target.repository, %error, "what is here may not be read");
-                }
-            });
-            questions.await;
-        });
-        Ok((warmed, seen))
-    }
-
-    /// Asks for the leave to read a blob, if that is all that is missing.
-    async fn ask_if_here(&self, target: &Target, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
-        let is_here = self.shared.tiers.contains(digest).await;
-        if is_here && self.shared.own_or_adopted_link(repository, digest).await?.is_none() {
-            self.ask_leave(target, repository, digest).await?;
-        }
-        Ok(())
-    }
-
-    async fn bring_manifest(
         &self,
         target: &Target,
         reference: &Reference,
