@@ -250,6 +250,12 @@ impl Fills {
         self.shared.flights.lock().contains_key(digest)
     }
 
+    /// The length in bytes of a content whose transfer is under way still although all of it is here and verified: the tiers do
+    /// not have it yet, and its link may not say it yet.
+    pub fn verified_size(&self, digest: &Digest) -> Option<u64> {
+        self.shared.flights.lock().get(digest)?.verified_size()
+    }
+
     /// Number of transfers under way.
     pub fn len(&self) -> usize {
         self.shared.flights.lock().len()

@@ -169,6 +169,12 @@ impl Flight {
         });
     }
 
+    /// The length of the whole, once that is verified.
+    pub(super) fn verified_size(&self) -> Option<u64> {
+        let progress = self.progress.borrow();
+        progress.size.filter(|_| matches!(progress.phase, Phase::Complete))
+    }
+
     /// The spool ends at `spill.at`: all of that may be sent, since whoever goes on verifies the rest.
     pub(super) fn spill(&self, spill: Spill) {
         self.progress.send_modify(|progress| {

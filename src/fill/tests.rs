@@ -354,6 +354,21 @@ async fn who_leaves_and_who_stalls_harms_nobody() {
 }
 
 #[tokio::test]
+async fn the_length_of_a_verified_content_is_known_before_and_after_it_lands() {
+    let world = World::with(3 * MIB, 10, []);
+    let mut follower = world.join();
+    follower.opened().await.unwrap();
+    assert_eq!(world.fills.verified_size(&world.digest), None, "what an upstream announces is not verified");
+    world.let_through(1000);
+    follower.finished().await.unwrap();
+    while let Some(size) = world.fills.verified_size(&world.digest) {
+        assert_eq!(size, 3 * MIB);
+        tokio::task::yield_now().await;
+    }
+    assert!(world.tiers.contains(&world.digest).await);
+}
+
+#[tokio::test]
 async fn a_small_transfer_is_finished_though_everyone_has_left() {
     let world = World::with(3 * MIB, 10, []);
     let mut follower = world.join();

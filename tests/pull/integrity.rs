@@ -338,6 +338,20 @@ async fn the_empty_blob_and_the_empty_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_right_behind_a_get_asks_nobody() {
+    let upstream = Upstream::start().await;
+    let proxy = Proxy::in_front_of(&upstream).await;
+    for seed in 0..50 {
+        let blob = Blob::random(seed, 100);
+        upstream.holds_blob(NAME, &blob);
+        proxy.get(&blob_path(NAME, &blob)).await.is_exactly(&blob.bytes);
+        let head = proxy.head(&blob_path(NAME, &blob)).await;
+        assert_eq!((head.status, head.header("Content-Length")), (200, Some("100")));
+        assert_eq!(upstream.count("*", &blob.digest), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_manifests_are_an_error_and_not_kept() {
     let faults = [
         corrupt(),

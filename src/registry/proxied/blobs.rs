@@ -45,7 +45,7 @@ impl Proxied {
             shared.tiers.expect(digest, wanted);
         } else {
             shared.tiers.expect(digest, wanted);
-            if !shared.tiers.contains(digest).await
+            if !shared.is_here(digest).await
                 && let Some(follower) = shared.fills.join_own(digest, source(target, Leave::ToBeAsked))
             {
                 return shared.follow(follower, &repository, digest, MissReason::Absent).await;
@@ -87,10 +87,12 @@ impl Proxied {
         let shared = &*self.shared;
         let repository = repository(target);
         if let Some(link) = shared.own_or_adopted_link(&repository, digest).await? {
+            // Asked before the tiers: a transfer that lands in between is found in them.
+            let verified = shared.fills.verified_size(digest);
             if let Some(found) = shared.linked_content(&link, digest, &Wanted::default()).await {
                 return Ok((Some(found.size), CacheStatus::Hit(found.tier)));
             }
-            if let (Some(size), true) = (link.size, shared.fills.is_under_way(digest)) {
+            if let Some(size) = verified.or_else(|| link.size.filter(|_| shared.fills.is_under_way(digest))) {
                 return Ok((Some(size), CacheStatus::Hit(TierName::Catalog)));
             }
             if let Some(object) = shared.tiers.object()
@@ -154,6 +156,11 @@ impl Shared {
         }
         self.check_negative(repository, digest)?;
         Ok(self.adopt_link(repository, digest).await.filter(|link| link.media_type.is_none()))
+    }
+
+    /// Whether a content is here. A transfer that is not under way any more may have landed since the tiers were looked through.
+    pub(super) async fn is_here(&self, digest: &Digest) -> bool {
+        self.tiers.contains(digest).await || (!self.fills.is_under_way(digest) && self.tiers.contains(digest).await)
     }
 
     async fn linked_blob(&self, link: &Link, target: &Target, digest: &Digest, wanted: &Wanted) -> Option<Blob> {

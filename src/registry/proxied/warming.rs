@@ -38,7 +38,7 @@ impl Proxied {
         let shared = &*self.shared;
         let repository = repository(target);
         let link = shared.own_or_adopted_link(&repository, digest).await?;
-        let is_here = shared.tiers.contains(digest).await;
+        let is_here = shared.is_here(digest).await;
         if !is_here {
             shared.tiers.expect(digest, wanted);
         }
@@ -56,7 +56,7 @@ impl Proxied {
                     // The bytes are here or on their way because of another repository: the leave is asked for first.
                     None => {
                         self.ask_leave(target, &repository, digest).await?;
-                        if shared.tiers.contains(digest).await {
+                        if shared.is_here(digest).await {
                             return Ok(Warmed::Here);
                         }
                         shared.fills.bring(digest, source(target, Leave::Given { size: None }), wish.haste, wish.most)
