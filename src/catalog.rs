@@ -154,10 +154,12 @@ impl Catalog {
         let made = self.writer.commit(Change::SizeLink(repository.link_key(digest), size));
         let (links, key) = (self.links.clone(), (repository.clone(), *digest));
         async move {
-            let made = made.await.map(drop);
-            // The next reader reads the row anew.
-            links.invalidate(&key);
-            made
+            // The next reader reads the row anew. Where there is none, whoever removed it has seen to that, or it could not be
+            // written: the link is seen all the same.
+            if made.await? {
+                links.invalidate(&key);
+            }
+            Ok(())
         }
     }
 

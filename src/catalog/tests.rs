@@ -70,6 +70,23 @@ async fn a_link_holds_for_one_repository_of_one_route() {
 }
 
 #[tokio::test]
+async fn a_length_is_written_into_links_that_are_there_and_takes_none_away() {
+    let (_folder, file) = file();
+    let catalog = Catalog::open(&file).unwrap();
+    let (a, without) = (repository("a"), Link { size: None, media_type: None });
+    for n in [1, 2] {
+        catalog.put_link(&a, &digest(n), without.clone()).await.unwrap();
+    }
+    catalog.remove_link(&a, &digest(2)).await.unwrap();
+    // One whose row could not be written, on a full disk.
+    catalog.links.insert((a.clone(), digest(3)), without.clone());
+    for (n, then) in [(1, Some(blob(5))), (2, None), (3, Some(without)), (4, None)] {
+        catalog.size_link(&a, &digest(n), 5).await.unwrap();
+        assert_eq!(catalog.link(&a, &digest(n)).unwrap(), then, "{n}");
+    }
+}
+
+#[tokio::test]
 async fn many_writes_at_once_are_all_made() {
     let (_folder, file) = file();
     let catalog = Arc::new(Catalog::open(&file).unwrap());
