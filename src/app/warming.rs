@@ -31,6 +31,13 @@ impl Warm for Warming {
         })
     }
 
+    fn leave<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<(), WarmError>> {
+        Box::pin(async {
+            let asked = self.0.warm_leave(&expected.repository, &expected.digest).await;
+            asked.map_err(|error| failure(&error))
+        })
+    }
+
     fn manifest<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<WarmedManifest, WarmError>> {
         Box::pin(async {
             let reference = Reference::Digest(expected.digest);

@@ -25,6 +25,10 @@ pub trait Warm: fmt::Debug + Send + Sync {
     /// Has a blob here.
     fn blob<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<Warmed, WarmError>>;
 
+    /// Has the leave to read a blob that is here because of other repositories. Nothing is asked about one that is not here, or may be
+    /// read already.
+    fn leave<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<(), WarmError>>;
+
     /// Has a manifest here.
     fn manifest<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<WarmedManifest, WarmError>>;
 
@@ -48,7 +52,7 @@ pub trait Warm: fmt::Debug + Send + Sync {
 /// How something came to be here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warmed {
-    /// It was.
+    /// It was; at most, the upstream was asked for its leave.
     Here,
     /// Somebody else had begun to fetch it.
     Joined,

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::{
     Shared,
-    warm::{Warm, WarmError, Warmed},
+    warm::{Warm, WarmError, WarmErrorKind, Warmed},
 };
 use crate::{
-    events::{self, ManifestSeen},
+    events::{self, Layer, ManifestSeen},
     oci::Digest,
     predict::{Expected, Kind, Reason},
 };
@@ -82,6 +82,9 @@ fn begin(shared: &Arc<Shared>) {
         shared.handle.clone().spawn(async move {
             let root = shared.state.lock().root_of(&expected.digest);
             let outcome = bring(&shared, &expected).await;
+            if let Ok((_, Some(seen))) = &outcome {
+                ask_leave(&*shared.warm, &expected, seen).await;
+            }
             note(&shared, &expected, &outcome);
             if let Ok((_, Some(seen))) = outcome {
                 lead_on(&shared, &expected, root, &seen).await;
@@ -109,6 +112,22 @@ pub(super) fn note(shared: &Shared, expected: &Expected, outcome: &Brought) {
     shared.publish(resolved);
 }
 
+/// Asks for the leave to read what a manifest names and is here because of other repositories: whoever pulled the image first would
+/// have to wait for each answer. One by one, in the manifest's place among the transfers. A client that is pulling it asks itself.
+async fn ask_leave(warm: &dyn Warm, expected: &Expected, seen: &ManifestSeen) {
+    if expected.reason.is_urgent() {
+        return;
+    }
+    for Layer { digest, size, .. } in seen.config.iter().chain(&seen.layers) {
+        let named = Expected { digest: *digest, size: *size, kind: Kind::Blob, ..expected.clone() };
+        let Err(error) = warm.leave(&named).await else { continue };
+        tracing::debug!(%digest, %error, "no leave to read what is here");
+        if error.kind != WarmErrorKind::Refused {
+            return;
+        }
+    }
+}
+
 /// Lets wait what a manifest leads to and is not here. What is expected of an image, the predictor says: it hears of the manifest.
 async fn lead_on(shared: &Shared, expected: &Expected, root: Option<Digest>, seen: &ManifestSeen) {
     if expected.reason != Reason::Asked {
@@ -124,30 +143,57 @@ async fn lead_on(shared: &Shared, expected: &Expected, root: Option<Digest>, see
 #[cfg(test)]
 mod tests {
     use futures_util::future::BoxFuture;
+    use parking_lot::Mutex;
+    use serde_json::json;
     use tokio::sync::Barrier;
 
     use super::*;
     use crate::{
         events::Repository,
-        oci::{Algorithm, Reference},
+        oci::{Algorithm, MediaType, Reference},
         prefetch::WarmedManifest,
         upstream::PullBudget,
     };
 
-    /// Has what is of an even size, and finds that out only when all `LOOKS` places are taken.
+    /// Has what is of an even size, and finds that out only when all `LOOKS` places are taken. Notes of what sizes the blobs are that
+    /// leave is asked for, and gives it.
     #[derive(Debug)]
-    struct Slow(Barrier);
+    struct House {
+        looks: Barrier,
+        leave: Mutex<Vec<u64>>,
+    }
 
-    impl Warm for Slow {
+    /// The sizes of blobs for which leave is refused, or the upstream fails.
+    const REFUSED: u64 = 3;
+    const FAILING: u64 = 5;
+
+    impl House {
+        fn new() -> Self {
+            Self { looks: Barrier::new(LOOKS), leave: Mutex::default() }
+        }
+    }
+
+    impl Warm for House {
         fn is_here<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, bool> {
             Box::pin(async {
-                self.0.wait().await;
+                self.looks.wait().await;
                 expected.size.is_multiple_of(2)
             })
         }
 
         fn blob<'a>(&'a self, _: &'a Expected) -> BoxFuture<'a, Result<Warmed, WarmError>> {
             unreachable!("it is only looked")
+        }
+
+        fn leave<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<(), WarmError>> {
+            self.leave.lock().push(expected.size);
+            let failed = |kind| WarmError { kind, retry_after: None, message: "no".into() };
+            let answer = match expected.size {
+                REFUSED => Err(failed(WarmErrorKind::Refused)),
+                FAILING => Err(failed(WarmErrorKind::Upstream)),
+                _ => Ok(()),
+            };
+            Box::pin(future::ready(answer))
         }
 
         fn manifest<'a>(&'a self, _: &'a Expected) -> BoxFuture<'a, Result<WarmedManifest, WarmError>> {
@@ -184,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_are_looked_for_at_once_and_come_in_their_order() {
-        let warm = Slow(Barrier::new(LOOKS));
+        let warm = House::new();
         let mut offer: Vec<_> = (0..2 * LOOKS).map(|size| expected(size, Kind::Blob)).collect();
         offer.insert(0, expected(100, Kind::Manifest));
         let sizes = absent(&warm, offer).map(|expected| expected.size as usize).collect::<Vec<_>>();
@@ -192,5 +238,24 @@ mod tests {
         let mut odd: Vec<_> = (0..2 * LOOKS).filter(|size| size % 2 == 1).collect();
         odd.insert(0, 100);
         assert_eq!(sizes, odd, "a manifest leads to more");
+    }
+
+    #[tokio::test]
+    async fn leave_is_asked_for_until_the_upstream_fails_and_by_clients_themselves_when_they_pull() {
+        let layer = |size: u64| {
+            let digest = expected(size as usize, Kind::Blob).digest.to_string();
+            json!({ "mediaType": MediaType::OCTET_STREAM, "digest": digest, "size": size })
+        };
+        let manifest =
+            json!({ "schemaVersion": 2, "config": layer(2), "layers": [layer(REFUSED), layer(4), layer(FAILING), layer(6)] });
+        let manifest = manifest.to_string();
+        let of = expected(1, Kind::Manifest);
+        let seen =
+            ManifestSeen::read(of.repository.clone(), of.digest, manifest.as_bytes(), Some(MediaType::OCI_MANIFEST)).unwrap();
+        for (reason, asked) in [(Reason::Elsewhere, vec![2, REFUSED, 4, FAILING]), (Reason::Pull, vec![])] {
+            let warm = House::new();
+            ask_leave(&warm, &Expected { reason, ..of.clone() }, &seen).await;
+            assert_eq!(*warm.leave.lock(), asked, "{reason:?}");
+        }
     }
 }

@@ -64,6 +64,18 @@ impl Registry {
         }
     }
 
+    /// Has the leave to read a blob in a repository, if its bytes are here because of others: its upstream is asked, unless it has
+    /// been. Brings no bytes.
+    ///
+    /// # Errors
+    /// As [`Self::blob`]; `Unsupported` when its upstream is not configured any more.
+    pub async fn warm_leave(&self, repository: &Repository, digest: &Digest) -> Result<(), RegistryError> {
+        match self.mirror(repository, &Customer::default())? {
+            Some(target) => self.proxied.warm_leave(&target, digest).await,
+            None => Ok(()),
+        }
+    }
+
     /// Has a manifest here, as [`Self::warm_blob`] has a blob, and tells what it names. A hosted repository needs nothing, and is
     /// told nothing of.
     ///

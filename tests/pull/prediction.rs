@@ -84,6 +84,26 @@ async fn a_tag_that_is_pulled_here_and_moves_brings_its_new_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_here_for_another_repository_may_be_read_before_it_is_pulled() {
+    let (upstream, base) = (Upstream::start().await, Image::new(1, &[50 * KIB, 60 * KIB]));
+    let (old, new) = (Image::new(2, &[70 * KIB]), Image::on_top_of(&base, 3, &[80 * KIB]));
+    upstream.holds_image("library/base", "latest", &base);
+    upstream.holds_image(NAME, "latest", &old);
+    let proxy = predicting(&upstream).await;
+    proxy.pull("library/base", "latest", &base).await;
+    proxy.pull(NAME, "latest", &old).await;
+    upstream.holds_image(NAME, "latest", &new);
+    assert_eq!(proxy.head(&manifest_path(NAME, "latest")).await.status, 200);
+    fetched(&proxy, &new.manifest, Reason::Moved).await;
+    upstream.goes_down();
+    for blob in &base.blobs[1..] {
+        proxy.get(&blob_path(NAME, blob)).await.is_exactly(&blob.bytes);
+        let asked = |method| upstream.count(method, &blob_path(NAME, blob));
+        assert_eq!((asked("HEAD"), asked("GET")), (1, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_expected_is_explained_to_the_operator_and_to_nobody_else() {
     let (upstream, image) = (Upstream::start().await, Image::new(1, &[50 * KIB]));
     upstream.holds_image(NAME, "v1", &image);

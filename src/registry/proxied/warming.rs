@@ -69,6 +69,15 @@ impl Proxied {
         Ok(if joined { Warmed::Joined } else { Warmed::Fetched { bytes, pulls: 0 } })
     }
 
+    /// Has the leave to read a blob that is here because of other repositories.
+    pub(in crate::registry) async fn warm_leave(&self, target: &Target, digest: &Digest) -> Result<(), RegistryError> {
+        let (shared, repository) = (&*self.shared, repository(target));
+        if shared.tiers.contains(digest).await && shared.own_or_adopted_link(&repository, digest).await?.is_none() {
+            self.ask_leave(target, &repository, digest).await?;
+        }
+        Ok(())
+    }
+
     /// Has a manifest here, and reads it.
     pub(in crate::registry) async fn warm_manifest(
         &self,
